@@ -60,7 +60,7 @@ lab-power: build
 	bin/stasis lab run bank-without-locks --mode none --world processes --seed $(LABSEED) --out bin/lab || [ $$? -eq 3 ] # real time decides whether one run is torn
 
 power: build ## the same without locks: as many runs have to show a violation as the scenarios say (LABSEED)
-	bin/stasis lab run bank-without-locks colliding-backups --mode none --seed $(LABSEED) --runs 20 --out bin/lab
+	bin/stasis lab run bank-without-locks colliding-backups transactions-in-backups --mode none --seed $(LABSEED) --runs 20 --out bin/lab
 
 mutants: ## switch the safety lines off, one by one: a test must notice (MUTANTS=1/3 or a name: only those)
 	$(GO) run ./internal/failpoint/mutants $(if $(PASSED),-passed $(PASSED)) $(MUTANTS)

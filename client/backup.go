@@ -78,7 +78,8 @@ const (
 // LockModeNone holds up no writer, makes a backup that is potentially inconsistent, and is refused
 // without AllowInconsistent.
 //
-// Force goes on trying for another Timeout. AllowInconsistent goes on without the global lock
+// Force goes on trying for another Timeout, and aborts meanwhile the stream transactions that are
+// open; the lock report names them. AllowInconsistent goes on without the global lock
 // if that cannot be acquired, and marks the backup for ever.
 type CreateRequest struct {
 	Label             string // the end of the id, see CheckLabel; "": a random one

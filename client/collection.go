@@ -63,7 +63,7 @@ func (d *Database) DropCollection(ctx context.Context, name string) error {
 
 // Truncate removes all documents of a collection.
 func (d *Database) Truncate(ctx context.Context, name string) error {
-	return d.client.Do(ctx, http.MethodPut, d.collection(name, "/truncate"), nil, nil)
+	return d.do(ctx, request{method: http.MethodPut, path: d.collection(name, "/truncate")}, nil)
 }
 
 // Count is the number of documents in a collection.
@@ -71,6 +71,6 @@ func (d *Database) Count(ctx context.Context, name string) (int64, error) {
 	var answer struct {
 		Count int64 `json:"count"`
 	}
-	err := d.client.ask(ctx, http.MethodGet, d.collection(name, "/count"), nil, &answer)
+	err := d.do(ctx, request{method: http.MethodGet, path: d.collection(name, "/count")}, &answer)
 	return answer.Count, err
 }

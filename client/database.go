@@ -12,8 +12,9 @@ const systemDatabase = "_system"
 
 // Database is one database seen through a client.
 type Database struct {
-	client *Client
-	name   string
+	client      *Client
+	name        string
+	transaction string // that its documents are asked for in; "": each request by itself
 }
 
 // Database gives access to the database name; "" is _system. It sends nothing.
@@ -29,6 +30,12 @@ func (d *Database) Name() string { return d.name }
 
 // path is a path of the API in this database.
 func (d *Database) path(rest string) string { return "/_db/" + url.PathEscape(d.name) + rest }
+
+// do asks for something about documents, in the transaction if there is one.
+func (d *Database) do(ctx context.Context, r request, into any) error {
+	r.transaction = d.transaction
+	return d.client.do(ctx, r, into)
+}
 
 // Databases are the names of all databases.
 func (c *Client) Databases(ctx context.Context) ([]string, error) {

@@ -28,19 +28,19 @@ func (d *Database) documents(collection string) string {
 
 // on is a request about one document.
 func (d *Database) on(ctx context.Context, method string, r Ref, body, into any) error {
-	return d.client.do(ctx, request{method: method, path: d.documents(r.Collection) + "/" + url.PathEscape(r.Key), body: body, ifMatch: r.Rev}, into)
+	return d.do(ctx, request{method: method, path: d.documents(r.Collection) + "/" + url.PathEscape(r.Key), body: body, ifMatch: r.Rev}, into)
 }
 
 // Insert stores a new document. Without a _key the coordinator makes one. [ErrExists]: the key
 // or a unique value is taken.
 func (d *Database) Insert(ctx context.Context, collection string, doc any) (Meta, error) {
 	var m Meta
-	return m, d.client.Do(ctx, http.MethodPost, d.documents(collection), doc, &m)
+	return m, d.do(ctx, request{method: http.MethodPost, path: d.documents(collection), body: doc}, &m)
 }
 
 // Put stores one document under its _key, whether there was one or not.
 func (d *Database) Put(ctx context.Context, collection string, doc any) error {
-	return d.client.Do(ctx, http.MethodPost, d.documents(collection)+"?overwriteMode=replace&silent=true", doc, nil)
+	return d.do(ctx, request{method: http.MethodPost, path: d.documents(collection) + "?overwriteMode=replace&silent=true", body: doc}, nil)
 }
 
 // Read decodes a document into into, a pointer.
@@ -81,7 +81,7 @@ func (d *Database) Documents(ctx context.Context, collection string, each func(j
 		BatchSize  int    `json:"batchSize"`
 	}{collection, pageSize}
 	var p page
-	err := d.client.ask(ctx, http.MethodPut, d.path("/_api/simple/all"), body, &p)
+	err := d.do(ctx, request{method: http.MethodPut, path: d.path("/_api/simple/all"), body: body, reads: true}, &p)
 	for err == nil {
 		for _, doc := range p.Result {
 			if err := each(doc); err != nil {
@@ -93,7 +93,7 @@ func (d *Database) Documents(ctx context.Context, collection string, each func(j
 		}
 		id := p.ID
 		p = page{}
-		err = d.client.ask(ctx, http.MethodPut, d.path("/_api/cursor/"+id), nil, &p)
+		err = d.do(ctx, request{method: http.MethodPut, path: d.path("/_api/cursor/" + id), reads: true}, &p)
 	}
 	return fmt.Errorf("reading collection %s: %w", collection, err)
 }
@@ -124,6 +124,6 @@ type ImportResult struct {
 func (d *Database) Import(ctx context.Context, collection string, on OnDuplicate, lines io.Reader) (ImportResult, error) {
 	q := url.Values{"collection": {collection}, "type": {"documents"}, "details": {"true"}, "onDuplicate": {string(on)}}
 	var res ImportResult
-	err := d.client.Do(ctx, http.MethodPost, d.path("/_api/import?"+q.Encode()), lines, &res)
+	err := d.do(ctx, request{method: http.MethodPost, path: d.path("/_api/import?" + q.Encode()), body: lines}, &res)
 	return res, err
 }

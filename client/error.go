@@ -22,6 +22,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrForbidden: the request needs other credentials, or is not allowed at all.
 	ErrForbidden = errors.New("forbidden")
+	// ErrAborted: the transaction is aborted, and the message says why. Nothing of it is done: begin another one.
+	ErrAborted = errors.New("aborted")
 	// ErrReadOnly: fewer replicas of the shard are in sync than the write concern asks for.
 	ErrReadOnly = errors.New("read only")
 	// ErrTooLarge: the request is larger than the coordinator accepts.
@@ -117,6 +119,7 @@ var conditions = map[error]condition{
 	ErrExists:    {numbers: []apierror.Num{apierror.DuplicateName, apierror.UniqueConstraint}},
 	ErrConflict:  {numbers: []apierror.Num{apierror.Conflict, apierror.BackupConflict}, statuses: []int{http.StatusConflict, http.StatusPreconditionFailed}},
 	ErrForbidden: {numbers: []apierror.Num{apierror.Forbidden}, statuses: []int{http.StatusUnauthorized, http.StatusForbidden}},
+	ErrAborted:   {numbers: []apierror.Num{apierror.TransactionAborted}},
 	ErrReadOnly:  {numbers: []apierror.Num{apierror.ReadOnly}},
 	ErrTooLarge:  {numbers: []apierror.Num{apierror.DocumentTooLarge}, statuses: []int{http.StatusRequestEntityTooLarge}},
 	ErrNoSpace:   {numbers: []apierror.Num{apierror.NoSpace}},

@@ -19,7 +19,7 @@ import (
 // conditions are all that errors can match, without those about the outcome.
 var conditions = map[string]error{
 	"invalid": client.ErrInvalid, "not found": client.ErrNotFound, "exists": client.ErrExists, "conflict": client.ErrConflict,
-	"forbidden": client.ErrForbidden, "read only": client.ErrReadOnly, "too large": client.ErrTooLarge, "lock timeout": client.ErrLockTimeout,
+	"forbidden": client.ErrForbidden, "read only": client.ErrReadOnly, "aborted": client.ErrAborted, "too large": client.ErrTooLarge, "lock timeout": client.ErrLockTimeout,
 	"no space": client.ErrNoSpace, "unavailable": client.ErrUnavailable, "unsupported": client.ErrUnsupported,
 }
 

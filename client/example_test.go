@@ -188,3 +188,66 @@ func ExampleCertificate() {
 	// Output:
 	// true
 }
+
+// Money is moved between two accounts: both change, or none.
+func ExampleDatabase_Begin() {
+	ctx := context.Background()
+	c, err := client.New(endpoint, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	db := c.Database("")
+	if err := db.EnsureCollection(ctx, "accounts", client.Layout{Shards: 3}); err != nil {
+		log.Fatal(err)
+	}
+	type account struct {
+		Key     string `json:"_key"`
+		Balance int    `json:"balance"`
+	}
+	for _, a := range []account{{"a", 10}, {"b", 0}} {
+		if err := db.Put(ctx, "accounts", a); err != nil {
+			log.Fatal(err)
+		}
+	}
+	t, err := db.Begin(ctx, client.TransactionOptions{Write: []string{"accounts"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, change := range []account{{"a", -4}, {"b", 4}} {
+		ref := client.Ref{Collection: "accounts", Key: change.Key}
+		var was account
+		if err := t.Database().Read(ctx, ref, &was); err != nil {
+			log.Fatal(err)
+		}
+		if _, err := t.Database().Update(ctx, ref, map[string]int{"balance": was.Balance + change.Balance}); err != nil {
+			log.Fatal(err) // ErrConflict: another transaction was faster; abort this one and begin again
+		}
+	}
+	var outside account
+	if err := db.Read(ctx, client.Ref{Collection: "accounts", Key: "b"}, &outside); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("before the commit:", outside.Balance)
+	if err := t.Commit(ctx); err != nil {
+		log.Fatal(err)
+	}
+	if err := db.Read(ctx, client.Ref{Collection: "accounts", Key: "b"}, &outside); err != nil {
+		log.Fatal(err)
+	}
+	state, err := t.State(ctx)
+	fmt.Println("after it:", outside.Balance, state == client.TransactionCommitted, err)
+
+	t, err = db.Begin(ctx, client.TransactionOptions{Exclusive: []string{"accounts"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := t.Abort(ctx); err != nil {
+		log.Fatal(err)
+	}
+	_, err = t.Database().Insert(ctx, "accounts", account{"c", 1})
+	fmt.Println("after an abort:", errors.Is(err, client.ErrAborted))
+	// Output:
+	// before the commit: 0
+	// after it: 4 true <nil>
+	// after an abort: true
+}

@@ -16,6 +16,7 @@ type request struct {
 	method, path string
 	body         any    // sent as JSON, an io.Reader as it is
 	ifMatch      string // "" or a revision
+	transaction  string // "" or an id
 	reads        bool   // it changes nothing, whatever the method
 	marked       bool   // its errors say so themselves when the outcome is unknown
 }

@@ -40,6 +40,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if r.ifMatch != "" {
 		req.Header.Set("If-Match", r.ifMatch)
 	}
+	if r.transaction != "" {
+		req.Header.Set("X-Arango-Trx-Id", r.transaction)
+	}
 	resp, err := c.opts.HTTP.Do(req)
 	if err != nil {
 		return nil, &noAnswer{text: r.method + " " + c.base + r.path, err: withoutURL(err), unknown: r.changes() && connected.Load()}

@@ -38,28 +38,33 @@ type Config struct {
 // Limits bound what one client can make a coordinator hold in memory. Zero fields take their
 // default.
 type Limits struct {
-	BodyBytes       int64 // a request body, except of an import, which streams; default 512 MiB
-	LineBytes       int   // one line of an import; default 64 MiB
-	AnswerBytes     int64 // of the answer to an array of documents; default 128 MiB
-	Shards          int   // of one collection; default 1000
-	CursorBytes     int64 // of all cursors together, cursor.BytesEach for one; default 64 MiB, or a sixteenth of HTTP.Budget if that is less
-	StepEvents      int   // kept for /_stasis/steps; default 4096
-	DocumentsAtOnce int   // sent to a DB server in one request; default 1000
+	BodyBytes    int64 // a request body, except of an import, which streams; default 512 MiB
+	LineBytes    int   // one line of an import; default 64 MiB
+	AnswerBytes  int64 // of the answer to an array of documents; default 128 MiB
+	Shards       int   // of one collection; default 1000
+	CursorBytes  int64 // of all cursors together, cursor.BytesEach for one; default 64 MiB, or a sixteenth of HTTP.Budget if that is less
+	Transactions int   // that are open at a time; default 10 000
+	// TransactionBytes is the most that a client may ask one transaction to write; default 512 MiB. Of a client that does not ask
+	// it is a quarter.
+	TransactionBytes int64
+	StepEvents       int // kept for /_stasis/steps; default 4096
+	DocumentsAtOnce  int // sent to a DB server in one request; default 1000
 }
 
 // Timing has the durations of a coordinator. Zero fields take their default.
 type Timing struct {
-	Heartbeat time.Duration // between heartbeats; default 1 s
-	Start     time.Duration // of the wait for the agency at the start; default 60 s
-	DDL       time.Duration // from the change of Plan until the DB servers have reported it; default 60 s
-	Sync      time.Duration // for followers of a new collection to get in sync; after it the create is answered all the same; default 10 s
-	Thaw      time.Duration // for which data definition waits for a backup or restore to end; default 60 s
-	Agency    time.Duration // of one question to the agency on behalf of a client; default 10 s
-	Request   time.Duration // of one request to a DB server; default 60 s
-	NoLeader  time.Duration // for which a request looks for the leader of a shard; default 3 s
-	CursorTTL time.Duration // of a cursor whose client asks for none; default 30 s
-	Shutdown  time.Duration // for requests to end at Close; default 10 s
-	Header    time.Duration // for the head of a request to arrive; default 10 s
+	Heartbeat       time.Duration // between heartbeats; default 1 s
+	Start           time.Duration // of the wait for the agency at the start; default 60 s
+	DDL             time.Duration // from the change of Plan until the DB servers have reported it; default 60 s
+	Sync            time.Duration // for followers of a new collection to get in sync; after it the create is answered all the same; default 10 s
+	Thaw            time.Duration // for which data definition waits for a backup or restore to end; default 60 s
+	Agency          time.Duration // of one question to the agency on behalf of a client; default 10 s
+	Request         time.Duration // of one request to a DB server; default 60 s
+	NoLeader        time.Duration // for which a request looks for the leader of a shard; default 3 s
+	CursorTTL       time.Duration // of a cursor whose client asks for none; default 30 s
+	TransactionIdle time.Duration // after which a stream transaction that nobody uses is aborted; default 60 s
+	Shutdown        time.Duration // for requests to end at Close; default 10 s
+	Header          time.Duration // for the head of a request to arrive; default 10 s
 }
 
 func (c Config) withDefaults() Config {

@@ -187,7 +187,7 @@ func TestDocumentRules(t *testing.T) {
 		require.False(t, seen[key])
 		seen[key] = true
 	}
-	want(t, c.do(t, "GET", "/_api/document/g/1", "", "X-Arango-Trx-Id: 17"), 404, 1655)
+	want(t, c.do(t, "GET", "/_api/document/g/1", "", "X-Arango-Trx-Id: 17"), 404, 1655) // no coordinator has begun it
 	want(t, c.do(t, "POST", "/_api/cursor", `{"query":"RETURN 1"}`), 501, 9)
 	require.Equal(t, http.StatusOK, c.do(t, "POST", "/_api/document/e/k", "", "X-Http-Method-Override: GET").status)
 }

@@ -13,10 +13,12 @@ import (
 	"stasis/coordinator/api/server"
 	"stasis/coordinator/api/status"
 	"stasis/coordinator/api/steps"
+	"stasis/coordinator/api/transactions"
 	"stasis/coordinator/backup"
 	"stasis/coordinator/catalog"
 	"stasis/coordinator/cursor"
 	"stasis/coordinator/route"
+	"stasis/coordinator/transaction"
 	dbclient "stasis/dbserver/client"
 	"stasis/event"
 	"stasis/internal/datadir"
@@ -41,6 +43,7 @@ type parts struct {
 	catalog *catalog.Catalog
 	cursors *cursor.Store
 	backups *backup.Service
+	txns    *transaction.Manager
 	api     http.Handler
 }
 
@@ -69,6 +72,11 @@ func newParts(c Config, me self) (*parts, error) {
 		Agency: p.agency, Cache: p.cache, Servers: servers, Movers: servers, Peers: backup.StatusPeers{HTTP: p.client}, ID: me.id, RebootID: reboot,
 		Steps: event.From(me.id, event.Tee(log.Add, c.Steps)), Logger: c.Logger.Named("backup"), Wall: c.Wall, SigningKey: c.SigningKey,
 	})
+	p.txns = transaction.New(transaction.Options{
+		Servers: servers, Parts: servers.Transactions(), Catalog: p.catalog, ID: me.id, Logger: c.Logger.Named("transactions"),
+		Limits: transaction.Limits{Open: c.Limits.Transactions, MaxBytes: c.Limits.TransactionBytes},
+		Timing: transaction.Timing{Idle: c.Timing.TransactionIdle, Request: c.Timing.Request},
+	})
 	p.api = newAPI(c, me, p, servers, log)
 	return p, nil
 }
@@ -77,22 +85,24 @@ func newParts(c Config, me self) (*parts, error) {
 func newAPI(c Config, me self, p *parts, servers *dbclient.Client, log *steps.Log) http.Handler {
 	logger := c.Logger.Named("api")
 	router := &route.Router{Servers: servers, Catalog: p.catalog, Attempt: c.Timing.Request, Retry: c.Timing.NoLeader, AtOnce: c.Limits.DocumentsAtOnce}
+	txns := &transactions.API{ID: me.id, Catalog: p.catalog, Transactions: p.txns, HTTP: p.client}
 	options := rest.Options{
-		BodyBytes: c.Limits.BodyBytes, Admit: me.life.Admit, Logger: logger,
+		BodyBytes: c.Limits.BodyBytes, Admit: me.life.Admit, Logger: logger, Join: txns.Join,
 		Database: func(ctx context.Context, name string) error {
 			_, err := p.catalog.Database(ctx, name)
 			return err
 		},
 	}
 	return patient(newMux(options, p.backups.Handler(),
-		&server.API{ID: me.id, Addr: me.addr, Started: time.Now(), Wall: c.Wall, Phase: me.life, Limits: c.HTTP, Catalog: p.catalog, Cursors: p.cursors, Backups: p.backups},
+		&server.API{ID: me.id, Addr: me.addr, Started: time.Now(), Wall: c.Wall, Phase: me.life, Limits: c.HTTP, Catalog: p.catalog, Cursors: p.cursors, Counted: []server.Metrics{p.backups, p.txns}},
 		&ddl.Databases{Catalog: p.catalog},
 		&ddl.Collections{Catalog: p.catalog, Router: router},
 		&ddl.Indexes{Catalog: p.catalog},
 		&ddl.Inventory{Catalog: p.catalog},
 		&documents.API{Catalog: p.catalog, Router: router, AnswerBytes: c.Limits.AnswerBytes},
 		&documents.Imports{Catalog: p.catalog, Router: router, LineBytes: c.Limits.LineBytes},
-		&cursors.API{Catalog: p.catalog, Router: router, Store: p.cursors, TTL: c.Timing.CursorTTL},
+		&cursors.API{Catalog: p.catalog, Router: router, Store: p.cursors, Join: p.txns.Join, TTL: c.Timing.CursorTTL},
+		txns,
 		&status.API{
 			ID: me.id, Agency: p.agency, Catalog: p.catalog, Replicas: servers, HTTP: p.client, Ended: me.life.ended, Logger: c.Logger.Named("status"), Wall: c.Wall,
 		},

@@ -81,6 +81,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.run(background, "heartbeat", s.heartbeat)
 	s.run(background, "backups", s.parts.backups.Run)
+	s.run(background, "transactions", s.parts.txns.Run)
 	s.run(background, "cursors", func(ctx context.Context) error {
 		s.parts.cursors.Run(ctx)
 		return ctx.Err()
@@ -177,6 +178,9 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) close(ctx context.Context) error {
 	s.life.stop()
 	var errs []error
+	if s.parts != nil {
+		s.parts.txns.Stop() // their operations end
+	}
 	if s.http != nil {
 		// Data definition outlives its client's request; it is given up when requests are.
 		polite, cancel := context.WithTimeout(ctx, s.c.Timing.Shutdown)
@@ -186,6 +190,11 @@ func (s *Server) close(ctx context.Context) error {
 		})
 		errs = append(errs, s.http.Shutdown(ctx))
 		late()
+		cancel()
+	}
+	if s.parts != nil {
+		polite, cancel := context.WithTimeout(ctx, s.c.Timing.Shutdown)
+		s.parts.txns.Close(polite)
 		cancel()
 	}
 	if s.cancel != nil {

@@ -256,7 +256,7 @@ func TestResponsibleShard(t *testing.T) {
 		for shard, on := range c.do(t, "GET", "/_api/collection/"+collection+"/shards?details=true", "").decode(t)["shards"].(map[string]any) {
 			for _, s := range c.dbservers {
 				if s.ID() == on.([]any)[0] {
-					counted, err := dbclient.New(c.http).Count(t.Context(), dbclient.Target{URL: s.URL()}, shard)
+					counted, err := dbclient.New(c.http).Count(t.Context(), dbclient.Target{URL: s.URL()}, shard, dbclient.CountRequest{})
 					require.NoError(t, err)
 					n[shard] = counted.Count
 				}

@@ -9,6 +9,7 @@ import (
 	"stasis/dbserver/engine"
 	"stasis/dbserver/lease"
 	"stasis/dbserver/replica"
+	"stasis/dbserver/transaction"
 	"stasis/dbserver/transfer"
 	"stasis/dbserver/transfer/storage"
 	"stasis/event"
@@ -32,6 +33,7 @@ type Config struct {
 	Browsers     network.Browsers
 	HTTP         network.Limits // of what requests hold, all together
 	MaxBodyBytes int64          // of one request with documents; 256 MiB
+	Transactions transaction.Limits
 	Engine       engine.Options // cache and memtable sizes; FS and Logger are filled in
 	Logger       hclog.Logger
 	Steps        event.Sink
@@ -53,6 +55,8 @@ type Timing struct {
 	Unsynced  time.Duration // age of the oldest write not on disk from which new ones are refused; 1 s
 	Transfer  transfer.Timing
 	Replica   replica.Timing
+
+	Transaction transaction.Timing
 }
 
 func (c Config) withDefaults() Config {

@@ -313,7 +313,7 @@ func TestDiskAnswersWhileTheVerdictIsOnItsWay(t *testing.T) {
 				var serve [2]bool
 				for i, s := range []*Server{a, b} {
 					both.Go(func() {
-						_, err := h.dbs.Count(context.Background(), dbclient.Target{URL: s.URL()}, "s101")
+						_, err := h.dbs.Count(context.Background(), dbclient.Target{URL: s.URL()}, "s101", dbclient.CountRequest{})
 						serve[i] = err == nil
 					})
 				}

@@ -12,6 +12,7 @@
 //   - hosting: opens the engine of the cluster's epoch, and exchanges it after a restore.
 //   - store: the open engine with its replicas, and the admission of requests to it.
 //   - pieces: publishes, removes and stages pieces as the agency says.
+//   - transaction: the parts of transactions, what they hold here, and what becomes of them.
 //   - gate: holds up writers while a backup makes its cut.
 //   - replica, shard, engine: replication, one replica, and Pebble.
 //   - backup, transfer: pieces as files, uploads and downloads.

@@ -45,6 +45,8 @@ type house struct {
 	steps  event.Sink
 	clock  Clock // of servers that are started from now on
 
+	trxs     int
+	fixed    bool              // shards stay where they are, and goroutines may ask where
 	attempts map[string]uint64 // nonce → how often its gate was asked for
 	holds    sync.WaitGroup
 	letGo    []context.CancelFunc

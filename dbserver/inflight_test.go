@@ -68,7 +68,7 @@ func TestEngineStaysOpenUnderRequests(t *testing.T) {
 		require.Error(t, ctx.Err())
 		require.NoError(t, d.Engine().SyncAll(), "still open")
 		require.Equal(t, 503, h.status(s.URL()+"/_admin/server/availability"))
-		_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
+		_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101", dbclient.CountRequest{})
 		require.ErrorIs(t, err, apierror.ServiceUnavailable)
 		leave()
 		checkRestored(t, h, s)

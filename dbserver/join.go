@@ -125,7 +125,7 @@ func (s *Server) reconciler() *reconcile.Reconciler {
 func (s *Server) leading(data *store.Store) replica.Server {
 	return replica.Server{
 		ID: s.id, Reboot: s.known.reboot.Load, Epoch: data.Epoch(), Agency: s.cluster.agency, Cache: s.cluster.cache, Peers: s.cluster.peers,
-		Lease: s.mayLead, Enter: s.gate.Enter, Sync: data.Engine().SyncAll,
+		Lease: s.mayLead, Enter: s.gate.Enter, Inherit: s.ledger.Inherit, Ended: s.ledger.Ended, Sync: data.Engine().SyncAll,
 		Logger: s.log.Named("replica"), Steps: s.config.Steps, Timing: s.config.Timing.Replica,
 	}
 }

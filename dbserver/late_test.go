@@ -118,7 +118,7 @@ func TestRequestAfterTheRestoreIsKnown(t *testing.T) {
 		r := restoring(t, h, s)
 		h.raise("r", r, restoredPlan())
 		<-changing
-		_, err := h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
+		_, err := h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101", dbclient.CountRequest{})
 		require.ErrorIs(t, err, apierror.WrongEpoch, "it shows data that is about to be replaced")
 		change()
 		checkRestored(t, h, s)

@@ -60,6 +60,25 @@ func TestDocumentsAnsweredAfterTheLease(t *testing.T) {
 	}
 }
 
+// The same for what a transaction reads.
+func TestTransactionsReadWithTheLease(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		home, _ := h.twoShards()
+		x := h.begin()
+		_, err := x.get(home, "a")
+		require.NoError(t, err)
+		reached := false
+		defer failpoint.Set("dbserver/transaction/answer", home.at().ID(), func(context.Context, string) error {
+			reached = true
+			h.cutOff("db1")
+			return nil
+		})()
+		_, err = x.get(home, "a")
+		require.True(t, reached, "nothing is read")
+		require.ErrorIs(t, err, apierror.NoLeader, "it shows what is stored without the lease")
+	})
+}
+
 // The same for what reads a whole shard.
 func TestLookingEndsWithTheLease(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {

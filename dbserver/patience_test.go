@@ -66,7 +66,7 @@ func TestWriteThatABackupHoldsUp(t *testing.T) {
 		defer cancel()
 		_, err = h.dbs.Documents(ctx, h.target(s), "s101", insert("patient"))
 		require.NoError(t, err)
-		n, err := h.dbs.Count(t.Context(), h.target(s), "s101")
+		n, err := h.dbs.Count(t.Context(), h.target(s), "s101", dbclient.CountRequest{})
 		require.NoError(t, err)
 		require.EqualValues(t, 2, n.Count, "what was refused is written")
 	})

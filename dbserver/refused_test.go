@@ -78,7 +78,7 @@ func TestWriteThatThereWasNoMemoryForIsNotDoneLater(t *testing.T) {
 			a.Close()
 		}
 		require.ErrorIs(t, insert(), apierror.ResourceLimit, "a copy of a write that was refused is done")
-		count, err := h.dbs.Count(t.Context(), h.target(s), "s101")
+		count, err := h.dbs.Count(t.Context(), h.target(s), "s101", dbclient.CountRequest{})
 		require.NoError(t, err)
 		require.Zero(t, count.Count)
 	})

@@ -152,7 +152,7 @@ func TestFollowersHaveWhatWasAcknowledged(t *testing.T) {
 		}
 		h.alike("s101", a, b, c)
 		require.ErrorIs(t, h.put(b, "s101", "x", `{}`), apierror.NotLeader)
-		_, err := h.dbs.Count(t.Context(), h.target(c), "s101")
+		_, err := h.dbs.Count(t.Context(), h.target(c), "s101", dbclient.CountRequest{})
 		require.ErrorIs(t, err, apierror.NotLeader)
 	})
 }

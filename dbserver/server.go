@@ -17,6 +17,7 @@ import (
 	"stasis/dbserver/lease"
 	"stasis/dbserver/pieces"
 	"stasis/dbserver/store"
+	"stasis/dbserver/transaction"
 	"stasis/dbserver/transfer"
 	"stasis/internal/apierror"
 	"stasis/internal/datadir"
@@ -44,6 +45,7 @@ type Server struct {
 	lease   *lease.Lease
 	disk    *disk
 	gate    *gate.Gate
+	ledger  *transaction.Ledger
 	access  *store.Access
 	reader  *pieces.Reader
 	data    data
@@ -98,7 +100,7 @@ func (s *Server) state() string {
 }
 
 func (s *Server) status() api.Status {
-	return api.Status{Addr: s.addr, State: s.state(), Hang: s.disk.Hang(), RebootID: s.known.reboot.Load(), Epoch: s.known.epoch.Load()}
+	return api.Status{Addr: s.addr, State: s.state(), Hang: s.disk.Hang(), RebootID: s.known.reboot.Load(), Epoch: s.known.epoch.Load(), Transactions: s.ledger.Status()}
 }
 
 // ID is the server's id, "PRMR-…"; it lives in the data directory.

@@ -22,7 +22,7 @@ func TestFollowsPlan(t *testing.T) {
 		h.eventually(keys.CurrentDatabase("_system", s.ID()), (*agencyclient.Node).Exists)
 		h.write(map[string]any{keys.PlanCollection("_system", "100"): agencyclient.Delete()}, nil)
 		h.eventually(keys.CurrentCollections+"/_system/100", func(n *agencyclient.Node) bool { return !n.Exists() })
-		_, err := h.dbs.Count(t.Context(), h.target(s), "s101")
+		_, err := h.dbs.Count(t.Context(), h.target(s), "s101", dbclient.CountRequest{})
 		require.ErrorIs(t, err, apierror.ShardGone)
 	})
 }
@@ -53,9 +53,9 @@ func TestDropsAfterRestart(t *testing.T) {
 		h.write(map[string]any{keys.PlanCollection("_system", "100"): agencyclient.Delete()}, nil)
 		s = h.start("db1")
 		h.eventually(keys.CurrentCollections+"/_system/100", func(n *agencyclient.Node) bool { return !n.Exists() })
-		_, err := h.dbs.Count(t.Context(), h.target(s), "s101")
+		_, err := h.dbs.Count(t.Context(), h.target(s), "s101", dbclient.CountRequest{})
 		require.ErrorIs(t, err, apierror.ShardGone)
-		_, err = h.dbs.Count(t.Context(), h.target(s), "s201")
+		_, err = h.dbs.Count(t.Context(), h.target(s), "s201", dbclient.CountRequest{})
 		require.NoError(t, err)
 	})
 }
@@ -83,7 +83,7 @@ func TestDocumentsOverHTTP(t *testing.T) {
 		require.ErrorIs(t, r.Results[3].Error, apierror.Conflict)
 		require.Equal(t, r.Results[0].Rev, r.Results[3].Rev)
 
-		count, err := h.dbs.Count(t.Context(), to, "s101")
+		count, err := h.dbs.Count(t.Context(), to, "s101", dbclient.CountRequest{})
 		require.NoError(t, err)
 		require.Equal(t, dbclient.CountResponse{Count: 1, Revision: r.Results[0].Rev}, count)
 		require.NoError(t, h.dbs.Truncate(t.Context(), to, "s101", dbclient.TruncateRequest{WaitForSync: true}))
@@ -122,13 +122,13 @@ func TestRefusesRequests(t *testing.T) {
 		to := h.target(s)
 
 		wrong := dbclient.Target{URL: to.URL, Epoch: to.Epoch + 1}
-		_, err := h.dbs.Count(t.Context(), wrong, "s101")
+		_, err := h.dbs.Count(t.Context(), wrong, "s101", dbclient.CountRequest{})
 		require.ErrorIs(t, err, apierror.WrongEpoch)
 		require.ErrorIs(t, h.dbs.Publish(t.Context(), wrong, dbclient.PieceRequest{ID: "x"}), apierror.WrongEpoch)
 		_, err = h.dbs.List(t.Context(), wrong, dbclient.ListRequest{})
 		require.NoError(t, err, "listing asks for no epoch")
 
-		_, err = h.dbs.Count(t.Context(), to, "s999")
+		_, err = h.dbs.Count(t.Context(), to, "s999", dbclient.CountRequest{})
 		require.ErrorIs(t, err, apierror.ShardGone)
 		require.Equal(t, 404, h.status(s.URL()+"/_stasis/v1/nothing"))
 		require.Equal(t, 405, h.status(s.URL()+dbclient.PathList))

@@ -133,7 +133,7 @@ func TestStopUnderLoad(t *testing.T) {
 				writers.end()
 				s = h.start("db1")
 				found := map[string]bool{}
-				count, err := h.dbs.Count(t.Context(), h.target(s), "s101")
+				count, err := h.dbs.Count(t.Context(), h.target(s), "s101", dbclient.CountRequest{})
 				require.NoError(t, err)
 				for after := ""; ; {
 					page, err := h.dbs.Scan(t.Context(), h.target(s), "s101", dbclient.ScanRequest{After: after})
@@ -222,7 +222,7 @@ func TestServesWithoutAgency(t *testing.T) {
 		require.NoError(t, insert("a"))
 		time.Sleep(5 * time.Second)
 		require.ErrorIs(t, insert("b"), apierror.NoLeader)
-		_, err := h.dbs.Count(t.Context(), to, "s101")
+		_, err := h.dbs.Count(t.Context(), to, "s101", dbclient.CountRequest{})
 		require.ErrorIs(t, err, apierror.NoLeader)
 		time.Sleep(time.Minute)
 		h.net.HealAll()
@@ -282,7 +282,7 @@ func TestOnTCP(t *testing.T) {
 	require.NoError(t, s.Close(context.Background()))
 	require.NoError(t, s.Close(context.Background()), "closing twice")
 	web.CloseIdleConnections() // one that the server has closed could take another request
-	_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101")
+	_, err = h.dbs.Count(t.Context(), dbclient.Target{URL: s.URL()}, "s101", dbclient.CountRequest{})
 	require.ErrorIs(t, err, apierror.ConnectionLost)
 	require.ErrorIs(t, err, dbclient.ErrNotSent)
 	s = boot()

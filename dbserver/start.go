@@ -13,6 +13,7 @@ import (
 	"stasis/dbserver/lease"
 	"stasis/dbserver/pieces"
 	"stasis/dbserver/store"
+	"stasis/dbserver/transaction"
 	"stasis/event"
 	"stasis/internal/datadir"
 	"stasis/internal/network"
@@ -36,6 +37,10 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
+	s.ledger = transaction.New(transaction.Config{
+		ID: s.id, Gate: s.gate, Access: s.access, Cache: s.cluster.cache, Peers: s.cluster.peers.Transactions(), Logger: s.log.Named("transactions"),
+		Limits: c.Transactions, Timing: c.Timing.Transaction,
+	})
 	s.reader = pieces.NewReader(s.id, s.cluster.agency, s.cluster.cache, c.Timing.Agency)
 	s.disk = watchDisk(c, dir.Path(diskhealth.ProbeFile), s.log, func(step event.Name, detail string) {
 		c.Steps.Emit(s.tasks.ctx, event.Event{Operation: event.DBServer, ID: s.id, Server: s.id, Step: step, Detail: detail})
@@ -78,6 +83,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.log.Info("serving", "id", s.id, "url", s.URL(), "epoch", s.known.epoch.Load(), "shards", len(s.data.host.Store().Names()))
 	s.tasks.run("follower", s.reconciler().Run)
+	s.tasks.run("transactions", s.ledger.Run)
 	return nil
 }
 
@@ -90,7 +96,7 @@ func (s *Server) listen() error {
 		s.addr = l.Addr().String()
 	}
 	s.handler = api.New(api.Config{
-		ID: s.id, Access: s.access, Snapshot: s.cluster.cache.Snapshot, Gate: s.gate, Reader: s.reader,
+		ID: s.id, Access: s.access, Snapshot: s.cluster.cache.Snapshot, Gate: s.gate, Transactions: s.ledger, Reader: s.reader,
 		MaxBodyBytes: s.config.MaxBodyBytes, Limits: s.config.HTTP, Status: s.status, Steps: s.config.Steps, Logger: s.log, Wall: s.config.Wall,
 	})
 	s.http = network.ServeListener(l, s.handler, network.ServerOptions{

@@ -27,7 +27,7 @@
 // A coordinator emits, as operation create:
 //
 //	AgencyLock [AgencyWaiting …] AgencyLocked PlanDump Prepare
-//	{ LockAttempt (Locked Cut CutDone… GatesOpened | … LockFailed) }
+//	{ LockAttempt [TransactionAborted …] (Locked Cut CutDone… GatesOpened | … LockFailed) }
 //	Thawed Linking Linked… Verified Sealed Committing Committed Publishing Published…
 //	or, from anywhere before Committed: Undoing [DeadTime] Undone
 //

@@ -28,22 +28,24 @@ const (
 	LockAttempt   Name = "locking"
 	LockFailed    Name = "lock attempt failed"
 	Locked        Name = "all gates held"
-	Unprotected   Name = "going on without the global lock"
-	Cut           Name = "cutting"
-	CutDone       Name = "cut" // of one DB server
-	GatesOpened   Name = "gates opened"
-	Thawed        Name = "Plan thawed"
-	Linking       Name = "linking"
-	Linked        Name = "linked" // of one DB server
-	Verified      Name = "verified"
-	Sealed        Name = "sealed"
-	Committing    Name = "committing"
-	Committed     Name = "committed"
-	Publishing    Name = "publishing"
-	Published     Name = "published" // of one DB server
-	Undoing       Name = "undoing"
-	DeadTime      Name = "dead time" // of a create that has failed after it asked for gates; Detail says how long writers waited
-	Undone        Name = "undone"
+	// TransactionAborted is of a backup with force: a DB server has aborted an open transaction. Elapsed is its age.
+	TransactionAborted Name = "open transaction aborted"
+	Unprotected        Name = "going on without the global lock"
+	Cut                Name = "cutting"
+	CutDone            Name = "cut" // of one DB server
+	GatesOpened        Name = "gates opened"
+	Thawed             Name = "Plan thawed"
+	Linking            Name = "linking"
+	Linked             Name = "linked" // of one DB server
+	Verified           Name = "verified"
+	Sealed             Name = "sealed"
+	Committing         Name = "committing"
+	Committed          Name = "committed"
+	Publishing         Name = "publishing"
+	Published          Name = "published" // of one DB server
+	Undoing            Name = "undoing"
+	DeadTime           Name = "dead time" // of a create that has failed after it asked for gates; Detail says how long writers waited
+	Undone             Name = "undone"
 )
 
 // Steps of a create that each DB server emits itself, in order. Attempt says of which attempt they are.

@@ -46,6 +46,11 @@ type Attempt struct {
 	LastServer     string            `json:"lastServer"`      // the last to answer
 	AskedSeconds   float64           `json:"asked,omitempty"` // the attempt began, since the operation did
 
+	// Aborted are the open transactions that were aborted in this attempt, because the backup was made with force. AbortsUnknown
+	// are servers that may have aborted others: an answer of theirs was lost.
+	Aborted       []AbortedTransaction `json:"aborted,omitempty"`
+	AbortsUnknown []string             `json:"abortsUnknown,omitempty"`
+
 	// SkewSeconds is the time between the first and the last server's answer to the request for the
 	// cut. Each cut lies between the request and its answer, so the cuts themselves are no further
 	// apart than the request and the last answer.

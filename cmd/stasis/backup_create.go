@@ -36,7 +36,7 @@ func backupCreateCommand(b *flags.Backup) *cobra.Command {
 	f.StringVar(&o.label, "label", "", "`label`, the end of the identifier: letters, digits and . _ - (default: a random one)")
 	f.Float64Var(&o.maxWaitForLock, "max-wait-for-lock", 60, "how many `seconds` to try to stop all writes at the same time; less than 2.5 counts as 2.5")
 	f.BoolVar(&o.allowInconsistent, "allow-inconsistent", false, "if the lock cannot be acquired within --max-wait-for-lock, go on without it; the backup stays marked as potentially inconsistent")
-	f.BoolVar(&o.force, "force", false, "if the lock cannot be acquired within --max-wait-for-lock, try for the same time again; this version has no stream transactions that it could abort")
+	f.BoolVar(&o.force, "force", false, "if the lock cannot be acquired within --max-wait-for-lock, try for the same time again, and abort the stream transactions that are open")
 	f.StringVar(&o.lockMode, "lock-mode", string(client.LockModeTransactions), "for which writers the backup waits: `mode` transactions (until no write transaction is open), commits (until none is committing), or none (it holds up no writer, to show what the lock is for; needs --allow-inconsistent)")
 	f.Float64Var(&o.lockWait, "lock-wait", client.DefaultLockWait.Seconds(), "how many `seconds` the first attempt to stop all writes waits")
 	f.Float64Var(&o.lockGrowth, "lock-growth", client.DefaultLockGrowth, "`factor` by which each attempt waits longer than the one before, 1 to 100")

@@ -120,7 +120,7 @@ func TestOpenTransactionIsInTheWayOfOneMode(t *testing.T) {
 		s := w.service(coordinatorA)
 		_, err = s.Create(context.Background(), CreateRequest{Timeout: 3 * time.Second, Force: true})
 		require.ErrorIs(t, err, apierror.BackupCreate)
-		require.ErrorContains(t, err, "attempts in lock mode transactions, for another timeout by force, which found no stream transaction to abort: this version has none")
+		require.ErrorContains(t, err, "attempts in lock mode transactions, for another timeout by force, which has aborted 0 open transactions")
 		require.ErrorContains(t, err, "PRMR-3: gate not granted within")
 		require.ErrorContains(t, err, "1 transactions still open: trx 7 of CRDN-a, open for")
 

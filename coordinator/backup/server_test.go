@@ -39,6 +39,8 @@ type fakeServer struct {
 	pieces  map[string]*fakePiece
 	staged  map[uint64]dbclient.StageRequest
 	quirks  quirks
+
+	transactions map[dbclient.TxnID]*transaction // that have been opened at the gate
 }
 
 // quirks are what a test makes a server do wrong.

@@ -415,6 +415,10 @@ func (w serversOf) GateLock(ctx context.Context, t dbclient.Target, r dbclient.G
 	}
 }
 
+func (w serversOf) AbortOpen(ctx context.Context, t dbclient.Target, r dbclient.TxnAbortRequest) (dbclient.TxnAbortResponse, error) {
+	return overWire(ctx, w.world, t, "abort", func(s *fakeServer) (dbclient.TxnAbortResponse, error) { return s.abortOpen(r) })
+}
+
 func (w serversOf) GateRelease(ctx context.Context, t dbclient.Target, r dbclient.GateReleaseRequest) (dbclient.GateReleaseResponse, error) {
 	return overWire(ctx, w.world, t, "release", func(s *fakeServer) (dbclient.GateReleaseResponse, error) { return s.release(r), nil })
 }

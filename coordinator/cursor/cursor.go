@@ -40,6 +40,8 @@ type Source struct {
 	Limit    uint64 // of all documents, if Limited
 	Limited  bool
 	Count    *uint64 // in every batch; nil: not counted
+
+	Transaction uint64 // in which it reads; 0: none
 }
 
 const (
@@ -82,6 +84,9 @@ func New(s Source, batch int, ttl time.Duration) *Cursor {
 	}
 	return c
 }
+
+// Transaction is the id of the transaction in which the cursor reads, 0 if it reads in none.
+func (c *Cursor) Transaction() uint64 { return c.source.Transaction }
 
 // Batch is one answer.
 type Batch struct {

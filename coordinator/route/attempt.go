@@ -22,11 +22,11 @@ const (
 var errOvertaken = errors.New("the shard has another leader now")
 
 // attempt returns the context of one request to the leader of a shard. It ends after
-// Router.Attempt, or when the leadership has passed to another server: a leader that hands over
+// Router.Attempt (a transaction adds what it may wait for locks), or when the leadership has passed to another server: a leader that hands over
 // answers its requests first. So one that has not answered by then hangs or is cut off, and its
 // answer will not come. end must be called.
 func (r *Router) attempt(ctx context.Context, snap *catalog.Snapshot, coll *catalog.Collection, shard string) (_ context.Context, end func()) {
-	ctx, cancel := context.WithTimeout(ctx, r.Attempt)
+	ctx, cancel := context.WithTimeout(ctx, r.longest(ctx))
 	ctx, overtake := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
 	watching.Add(1)

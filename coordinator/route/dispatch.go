@@ -13,6 +13,7 @@ import (
 // dispatch is one Request while its operations are sent.
 type dispatch struct {
 	router    *Router
+	servers   Servers // of the request's transaction, if it is part of one
 	req       *Request
 	returning bool // the operations return documents
 	places    *places

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"slices"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -9,24 +10,10 @@ import (
 
 // Documents applies operations. If it returns an error, none was applied.
 func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
-	// The cache may be behind the end of a restore. Only a newer snapshot that has not converged
-	// either refuses the request.
 	if err := req.Snapshot.Converged(); err != nil {
-		snap := r.sync(ctx)
-		coll, ferr := snap.Find(req.Ref.Database, req.Ref.Name)
-		if ferr != nil {
-			return Outcome{}, ferr
-		}
-		if err := snap.Converged(); err != nil {
+		if err := r.catchUp(ctx, &req); err != nil {
 			return Outcome{}, err
 		}
-		if req.Pinned && snap.Epoch != req.Snapshot.Epoch {
-			return Outcome{}, epochOver()
-		}
-		if err := sharedOut(req.Collection, coll); err != nil {
-			return Outcome{}, err
-		}
-		req.Snapshot, req.Collection = snap, coll
 	}
 	if len(req.Collection.ShardNames) == 0 {
 		return Outcome{}, noShard(req.Collection, "it has no shards")
@@ -34,7 +21,11 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 	if len(req.Spots) != len(req.Ops) && req.Collection.SpreadBy() != nil {
 		return Outcome{}, apierror.New(apierror.Internal, "nothing was applied: %d of %d operations on collection %s have a place", len(req.Spots), len(req.Ops), req.Collection.Name)
 	}
-	d := &dispatch{router: r, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true, returning: req.returning()}
+	servers, err := r.servers(ctx, req.Collection, writes(req.Ops))
+	if err != nil {
+		return Outcome{}, err
+	}
+	d := &dispatch{router: r, servers: servers, req: &req, results: make([]dbclient.OpResult, len(req.Ops)), synced: true, returning: req.returning()}
 	if req.Spots != nil {
 		if err := d.place(ctx); err != nil {
 			return Outcome{}, err
@@ -67,4 +58,30 @@ func (r *Router) Documents(ctx context.Context, req Request) (Outcome, error) {
 		d.note(i, err)
 	}
 	return Outcome{Results: d.results, Synced: d.synced}, nil
+}
+
+// writes says whether there is an operation that changes something.
+func writes(ops []dbclient.Op) bool {
+	return slices.ContainsFunc(ops, func(op dbclient.Op) bool { return op.Kind != dbclient.OpRead })
+}
+
+// catchUp gives a request a newer snapshot: the cache may be behind the end of a restore. Only one that has not converged either
+// refuses the request.
+func (r *Router) catchUp(ctx context.Context, req *Request) error {
+	snap := r.sync(ctx)
+	coll, err := snap.Find(req.Ref.Database, req.Ref.Name)
+	if err != nil {
+		return err
+	}
+	if err := snap.Converged(); err != nil {
+		return err
+	}
+	if req.Pinned && snap.Epoch != req.Snapshot.Epoch {
+		return epochOver()
+	}
+	if err := sharedOut(req.Collection, coll); err != nil {
+		return err
+	}
+	req.Snapshot, req.Collection = snap, coll
+	return nil
 }

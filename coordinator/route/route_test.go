@@ -148,7 +148,7 @@ func (s *servers) Scan(context.Context, dbclient.Target, string, dbclient.ScanRe
 	return dbclient.ScanResponse{}, errors.New("not used")
 }
 
-func (s *servers) Count(_ context.Context, t dbclient.Target, shard string) (dbclient.CountResponse, error) {
+func (s *servers) Count(_ context.Context, t dbclient.Target, shard string, _ dbclient.CountRequest) (dbclient.CountResponse, error) {
 	s.note(t, shard, 0)
 	if s.answer != nil {
 		if _, err := s.answer(t, shard, dbclient.DocumentsRequest{}); err != nil {
@@ -159,12 +159,12 @@ func (s *servers) Count(_ context.Context, t dbclient.Target, shard string) (dbc
 }
 
 func (s *servers) Truncate(_ context.Context, t dbclient.Target, shard string, _ dbclient.TruncateRequest) error {
-	_, err := s.Count(context.Background(), t, shard)
+	_, err := s.Count(context.Background(), t, shard, dbclient.CountRequest{})
 	return err
 }
 
 func (s *servers) Checksum(_ context.Context, t dbclient.Target, shard string, _ dbclient.ChecksumRequest) (dbclient.ChecksumResponse, error) {
-	c, err := s.Count(context.Background(), t, shard)
+	c, err := s.Count(context.Background(), t, shard, dbclient.CountRequest{})
 	return dbclient.ChecksumResponse{Checksum: "ffffffffffffff0" + strings.TrimPrefix(shard, "s"), Count: c.Count, Revision: c.Revision}, err
 }
 

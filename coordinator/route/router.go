@@ -12,7 +12,7 @@ import (
 type Servers interface {
 	Documents(ctx context.Context, t dbclient.Target, shard string, r dbclient.DocumentsRequest) (dbclient.DocumentsResponse, error)
 	Scan(ctx context.Context, t dbclient.Target, shard string, r dbclient.ScanRequest) (dbclient.ScanResponse, error)
-	Count(ctx context.Context, t dbclient.Target, shard string) (dbclient.CountResponse, error)
+	Count(ctx context.Context, t dbclient.Target, shard string, r dbclient.CountRequest) (dbclient.CountResponse, error)
 	Truncate(ctx context.Context, t dbclient.Target, shard string, r dbclient.TruncateRequest) error
 	Checksum(ctx context.Context, t dbclient.Target, shard string, r dbclient.ChecksumRequest) (dbclient.ChecksumResponse, error)
 }

@@ -21,12 +21,13 @@ const probesAtOnce = 4000
 
 // search looks on all shards of a collection for the documents that operations name by their keys.
 type search struct {
-	router *Router
-	req    *Request
-	ops    []int               // operations of req
-	probes []dbclient.Op       // reads, one for each
-	snap   *catalog.Snapshot   // the last one that was asked by, with
-	coll   *catalog.Collection // the collection
+	router  *Router
+	servers Servers
+	req     *Request
+	ops     []int               // operations of req
+	probes  []dbclient.Op       // reads, one for each
+	snap    *catalog.Snapshot   // the last one that was asked by, with
+	coll    *catalog.Collection // the collection
 
 	mu     sync.Mutex
 	found  [][]int            // by operation: the shards that have its document
@@ -36,7 +37,7 @@ type search struct {
 }
 
 func newSearch(d *dispatch, ops []int) *search {
-	s := &search{router: d.router, req: d.req, ops: ops, found: make([][]int, len(ops)), heard: map[string]int{}, snap: d.req.Snapshot, coll: d.req.Collection}
+	s := &search{router: d.router, servers: d.servers, req: d.req, ops: ops, found: make([][]int, len(ops)), heard: map[string]int{}, snap: d.req.Snapshot, coll: d.req.Collection}
 	for _, i := range ops {
 		s.probes = append(s.probes, dbclient.Op{Kind: dbclient.OpRead, Key: d.req.Ops[i].Key, IfMatch: noRevision})
 	}
@@ -147,8 +148,8 @@ func (s *search) send(ctx context.Context, shard string, probes []dbclient.Op) (
 	if err := s.snap.Converged(); err != nil {
 		return nil, apierror.New(apierror.WrongEpoch, "%w", err)
 	}
-	p := pass[dbclient.DocumentsResponse]{router: s.router, snap: s.snap, coll: s.coll, call: func(ctx context.Context, t dbclient.Target, shard string) (dbclient.DocumentsResponse, error) {
-		return s.router.Servers.Documents(ctx, t, shard, dbclient.DocumentsRequest{Collection: s.coll.Name, Ops: probes})
+	p := pass[dbclient.DocumentsResponse]{router: s.router, servers: s.servers, snap: s.snap, coll: s.coll, call: func(ctx context.Context, servers Servers, t dbclient.Target, shard string) (dbclient.DocumentsResponse, error) {
+		return servers.Documents(ctx, t, shard, dbclient.DocumentsRequest{Collection: s.coll.Name, Ops: probes})
 	}}
 	answer, err := p.at(ctx, shard)
 	if err == nil && len(answer.Results) != len(probes) {

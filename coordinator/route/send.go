@@ -113,7 +113,7 @@ func (d *dispatch) send(ctx context.Context, snap *catalog.Snapshot, coll *catal
 	if err := failpoint.Hit(ctx, "coordinator/route/send", shard); err != nil {
 		return 0, err
 	}
-	answer, err := d.router.Servers.Documents(ctx, t, shard, dbclient.DocumentsRequest{
+	answer, err := d.servers.Documents(ctx, t, shard, dbclient.DocumentsRequest{
 		Collection: coll.Name, Ops: ops, WaitForSync: d.req.WaitForSync, ReturnOld: d.req.ReturnOld, ReturnNew: d.req.ReturnNew,
 	})
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 
 // Count adds up the documents of all shards; revision is the highest.
 func (r *Router) Count(ctx context.Context, ref Ref) (count uint64, revision string, err error) {
-	counts, err := onShards(ctx, r, ref, false, func(ctx context.Context, t dbclient.Target, shard string) (dbclient.CountResponse, error) {
-		return r.Servers.Count(ctx, t, shard)
+	counts, err := onShards(ctx, r, ref, false, func(ctx context.Context, s Servers, t dbclient.Target, shard string) (dbclient.CountResponse, error) {
+		return s.Count(ctx, t, shard, dbclient.CountRequest{})
 	})
 	revision = "0"
 	for _, c := range counts {
@@ -31,8 +31,8 @@ func (r *Router) Count(ctx context.Context, ref Ref) (count uint64, revision str
 // Each shard answers at its own time, so the sum is that of one moment only while there are no
 // writes.
 func (r *Router) Checksum(ctx context.Context, ref Ref) (sum uint64, revision string, err error) {
-	answers, err := onShards(ctx, r, ref, false, func(ctx context.Context, t dbclient.Target, shard string) (dbclient.ChecksumResponse, error) {
-		return r.Servers.Checksum(ctx, t, shard, dbclient.ChecksumRequest{})
+	answers, err := onShards(ctx, r, ref, false, func(ctx context.Context, s Servers, t dbclient.Target, shard string) (dbclient.ChecksumResponse, error) {
+		return s.Checksum(ctx, t, shard, dbclient.ChecksumRequest{})
 	})
 	revision = "0"
 	for _, a := range answers {
@@ -59,8 +59,8 @@ func newer(a, b string) bool {
 
 // Truncate removes all documents. If it fails, some shards may be empty and others not.
 func (r *Router) Truncate(ctx context.Context, ref Ref, waitForSync bool) error {
-	_, err := onShards(ctx, r, ref, true, func(ctx context.Context, t dbclient.Target, shard string) (struct{}, error) {
-		return struct{}{}, r.Servers.Truncate(ctx, t, shard, dbclient.TruncateRequest{WaitForSync: waitForSync})
+	_, err := onShards(ctx, r, ref, true, func(ctx context.Context, s Servers, t dbclient.Target, shard string) (struct{}, error) {
+		return struct{}{}, s.Truncate(ctx, t, shard, dbclient.TruncateRequest{WaitForSync: waitForSync})
 	})
 	return err
 }
@@ -105,19 +105,28 @@ func (r *Router) scan(ctx context.Context, snap *catalog.Snapshot, at Place, req
 	if err != nil {
 		return dbclient.ScanResponse{}, err
 	}
+	servers, err := r.servers(ctx, coll, false)
+	if err != nil {
+		return dbclient.ScanResponse{}, err
+	}
 	ctx, end := r.attempt(ctx, snap, coll, shard)
 	defer end()
-	page, err := r.Servers.Scan(ctx, t, shard, req)
+	page, err := servers.Scan(ctx, t, shard, req)
 	return page, overtaken(ctx, err)
 }
 
 // call asks the leader of a shard.
-type call[T any] func(ctx context.Context, t dbclient.Target, shard string) (T, error)
+type call[T any] func(ctx context.Context, s Servers, t dbclient.Target, shard string) (T, error)
 
 // onShards makes the call for every shard of a collection, and returns the results in the order
 // of the shards. A call that failed without being applied is made again.
 func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call[T]) ([]T, error) {
-	if _, _, err := r.Catalog.Collection(ctx, ref.Database, ref.Name); err != nil {
+	_, coll, err := r.Catalog.Collection(ctx, ref.Database, ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	servers, err := r.servers(ctx, coll, write)
+	if err != nil {
 		return nil, err
 	}
 	tries := newRetries(r.Retry)
@@ -135,7 +144,7 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 			epoch, done = snap.Epoch, map[string]T{}
 		}
 		if err = snap.Converged(); err == nil {
-			err = callShards(ctx, pass[T]{router: r, snap: snap, coll: coll, write: write, call: f}, done)
+			err = callShards(ctx, pass[T]{router: r, servers: servers, snap: snap, coll: coll, write: write, call: f}, done)
 		}
 		if err == nil {
 			results := make([]T, len(coll.ShardNames))
@@ -153,11 +162,12 @@ func onShards[T any](ctx context.Context, r *Router, ref Ref, write bool, f call
 
 // pass is one call of all shards that are not done.
 type pass[T any] struct {
-	router *Router
-	snap   *catalog.Snapshot
-	coll   *catalog.Collection
-	write  bool
-	call   call[T]
+	router  *Router
+	servers Servers
+	snap    *catalog.Snapshot
+	coll    *catalog.Collection
+	write   bool
+	call    call[T]
 }
 
 func (p pass[T]) at(ctx context.Context, shard string) (result T, err error) {
@@ -167,7 +177,7 @@ func (p pass[T]) at(ctx context.Context, shard string) (result T, err error) {
 	}
 	ctx, end := p.router.attempt(ctx, p.snap, p.coll, shard)
 	defer end()
-	result, err = p.call(ctx, t, shard)
+	result, err = p.call(ctx, p.servers, t, shard)
 	return result, overtaken(ctx, err)
 }
 

@@ -9,6 +9,7 @@ import (
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/gate"
 	"stasis/dbserver/store"
+	"stasis/dbserver/transaction"
 	"stasis/internal/apierror"
 	"stasis/internal/budget"
 	"stasis/internal/failpoint"
@@ -26,8 +27,9 @@ const maxReturnedBytes = 16 << 20
 
 // Documents answers what clients of a coordinator read and write.
 type Documents struct {
-	ID   string // of this server
-	Gate *gate.Gate
+	ID           string // of this server
+	Gate         *gate.Gate
+	Transactions *transaction.Ledger
 }
 
 // errUnnamed refuses a write that could be done twice.
@@ -37,6 +39,10 @@ var errUnnamed error = apierror.New(apierror.BadParameter, "a write needs a sess
 func (d Documents) apply(ctx context.Context, s *store.Store, q Request[dbclient.DocumentsRequest]) (dbclient.DocumentsResponse, error) {
 	if !q.Named && writes(q.Body.Ops) {
 		return dbclient.DocumentsResponse{}, errUnnamed
+	}
+	if part := q.Body.Transaction; part != nil {
+		q.Body.Account = budget.Of(ctx)
+		return d.Transactions.Documents(ctx, inPart(s, q, part, q.Body.Whole), q.Body)
 	}
 	return d.Apply(ctx, s, q)
 }
@@ -162,11 +168,20 @@ func leading[A any](ctx context.Context, server string, s *store.Store, name str
 }
 
 func (d Documents) scan(ctx context.Context, s *store.Store, q Request[dbclient.ScanRequest]) (dbclient.ScanResponse, error) {
+	if part := q.Body.Transaction; part != nil {
+		return d.Transactions.Scan(ctx, inPart(s, q, part, q.Body.Whole), q.Body)
+	}
 	return leading(ctx, d.ID, s, q.Shard, func(on *store.Replica) (dbclient.ScanResponse, error) { return on.Shard.Scan(ctx, q.Body) })
 }
 
-func (d Documents) count(ctx context.Context, s *store.Store, q Request[nothing]) (dbclient.CountResponse, error) {
+func (d Documents) count(ctx context.Context, s *store.Store, q Request[dbclient.CountRequest]) (dbclient.CountResponse, error) {
+	if part := q.Body.Transaction; part != nil {
+		return d.Transactions.Count(ctx, inPart(s, q, part, q.Body.Whole))
+	}
 	return leading(ctx, d.ID, s, q.Shard, func(on *store.Replica) (dbclient.CountResponse, error) {
+		if err := on.Shard.Transactions().Settled(ctx); err != nil {
+			return dbclient.CountResponse{}, err
+		}
 		st := on.Shard.State()
 		return dbclient.CountResponse{Count: st.Count, Revision: st.Revision}, nil
 	})
@@ -186,7 +201,12 @@ func (d Documents) checksum(ctx context.Context, s *store.Store, q Request[dbcli
 		}, err
 	}
 	if !q.Body.Replica {
-		return leading(ctx, d.ID, s, q.Shard, sum)
+		return leading(ctx, d.ID, s, q.Shard, func(on *store.Replica) (dbclient.ChecksumResponse, error) {
+			if err := on.Shard.Transactions().Settled(ctx); err != nil {
+				return dbclient.ChecksumResponse{}, err
+			}
+			return sum(on)
+		})
 	}
 	on, err := s.Replica(q.Shard)
 	if err != nil {
@@ -198,6 +218,9 @@ func (d Documents) checksum(ctx context.Context, s *store.Store, q Request[dbcli
 func (d Documents) truncate(ctx context.Context, s *store.Store, q Request[dbclient.TruncateRequest]) (nothing, error) {
 	if !q.Named {
 		return nothing{}, errUnnamed
+	}
+	if part := q.Body.Transaction; part != nil {
+		return nothing{}, d.Transactions.Truncate(ctx, inPart(s, q, part, true))
 	}
 	on, err := s.Led(q.Shard)
 	if err != nil {

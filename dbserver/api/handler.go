@@ -12,6 +12,7 @@ import (
 	"stasis/dbserver/gate"
 	"stasis/dbserver/pieces"
 	"stasis/dbserver/store"
+	"stasis/dbserver/transaction"
 	"stasis/event"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
@@ -25,6 +26,7 @@ type Config struct {
 	Access       *store.Access
 	Snapshot     func() agencyclient.Snapshot // of the agency's tree, as the cache has it
 	Gate         *gate.Gate
+	Transactions *transaction.Ledger
 	Reader       *pieces.Reader
 	MaxBodyBytes int64 // of one request with documents; 256 MiB
 	Limits       network.Limits
@@ -86,7 +88,7 @@ func routes(c Config, a *admission, writes *sessions) http.Handler {
 	mux := http.NewServeMux()
 	post := func(path string, h http.HandlerFunc) { mux.Handle(path, only(http.MethodPost, h)) }
 
-	docs := Documents{ID: c.ID, Gate: c.Gate}
+	docs := Documents{ID: c.ID, Gate: c.Gate, Transactions: c.Transactions}
 	post(dbclient.PathSession, func(w http.ResponseWriter, r *http.Request) {
 		reply(r.Context(), w, dbclient.SessionResponse{Session: writes.open()}, nil)
 	})
@@ -100,6 +102,19 @@ func routes(c Config, a *admission, writes *sessions) http.Handler {
 	post(dbclient.PathAccept, onData(a, maxDocumentsBody, accept))
 	post(dbclient.PathCopy, onData(a, maxDocumentsBody, copyPart))
 	post(dbclient.PathLog, onData(a, maxCommandBody, readLog))
+
+	x := transactions{ledger: c.Transactions, reader: c.Reader}
+	post(dbclient.PathTxnOpen, onData(a, maxCommandBody, x.open))
+	post(dbclient.PathTxnKeep, onData(a, maxCommandBody, x.keep))
+	post(dbclient.PathTxnEnter, writes.once(onData(a, maxCommandBody, x.enter)))
+	post(dbclient.PathTxnLeave, onData(a, maxCommandBody, x.leave))
+	post(dbclient.PathTxnEnd, onData(a, maxCommandBody, x.end))
+	post(dbclient.PathTxnAbort, onData(a, maxCommandBody, x.abort))
+	post(dbclient.PathTxnPrepare, writes.once(onData(a, maxCommandBody, x.prepare)))
+	post(dbclient.PathTxnDecide, writes.once(onData(a, maxCommandBody, x.decide)))
+	post(dbclient.PathTxnResolve, writes.once(onData(a, maxCommandBody, x.resolve)))
+	post(dbclient.PathTxnAsk, onData(a, maxCommandBody, x.ask))
+	post(dbclient.PathTxnForget, onData(a, maxCommandBody, x.forget))
 
 	gates := gates{admission: a, gate: c.Gate, reader: c.Reader, events: &gateEvents{server: c.ID, sink: c.Steps, open: map[*gateLock]bool{}}}
 	post(dbclient.PathGateLock, gates.lock)

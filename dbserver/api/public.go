@@ -8,6 +8,7 @@ import (
 
 	"stasis/dbserver/diskhealth"
 	"stasis/dbserver/store"
+	"stasis/dbserver/transaction"
 	"stasis/internal/apierror"
 	"stasis/internal/network"
 	"stasis/internal/version"
@@ -21,6 +22,8 @@ type Status struct {
 	Hang     *diskhealth.Hang
 	RebootID uint64
 	Epoch    uint64 // of the open data
+
+	Transactions transaction.Status
 }
 
 // public has what every server of a cluster answers to any client.
@@ -77,7 +80,8 @@ func publicRoutes(mux *http.ServeMux, p public) {
 	})
 	for _, path := range []string{"/_admin/metrics", "/_admin/metrics/v2"} {
 		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
-			p.limits.ServeMetrics(w, tableMetrics(scrubbedOf(r.Context(), p.access))...)
+			of := append(metrics(p.status().Transactions), tableMetrics(scrubbedOf(r.Context(), p.access))...)
+			p.limits.ServeMetrics(w, of...)
 		}))
 	}
 	get("/_admin/status", func(r *http.Request) (any, error) {
@@ -91,6 +95,7 @@ func publicRoutes(mux *http.ServeMux, p public) {
 func (p public) details() map[string]any {
 	type object = map[string]any
 	s := p.status()
+	x := s.Transactions
 	serving := p.access.State() == nil && s.Hang == nil
 	disk := "answers"
 	if s.Hang != nil {
@@ -104,6 +109,18 @@ func (p public) details() map[string]any {
 			"state": s.State, "readOnly": false, "writeOpsEnabled": serving,
 			"disk": disk, "rebootId": s.RebootID, "epoch": s.Epoch,
 		},
-		"http": p.limits.Status(), // beyond what ArangoDB has
+		"http":         p.limits.Status(), // beyond what ArangoDB has
+		"transactions": object{"open": x.Open, "committing": x.Bound, "prepared": x.Prepared, "inherited": x.Inherited, "bytes": x.Bytes},
+	}
+}
+
+// metrics are what transactions hold here.
+func metrics(s transaction.Status) []network.Metric {
+	return []network.Metric{
+		{Name: "stasis_transactions_open", Kind: "gauge", Help: "Parts of transactions that are open.", Value: s.Open},
+		{Name: "stasis_transactions_committing", Kind: "gauge", Help: "Parts of transactions that are being committed.", Value: s.Bound},
+		{Name: "stasis_transactions_prepared", Kind: "gauge", Help: "Transactions that are prepared on shards led here.", Value: s.Prepared},
+		{Name: "stasis_transactions_inherited", Kind: "gauge", Help: "Transactions that a leader has found prepared when it began.", Value: s.Inherited},
+		{Name: "stasis_transactions_bytes", Kind: "gauge", Help: "Bytes that open transactions have written.", Value: s.Bytes},
 	}
 }

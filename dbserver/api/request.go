@@ -64,9 +64,10 @@ func ClassOf(r *http.Request) budget.Class {
 	return budget.Peer
 }
 
-// clientPath says whether a request is made on behalf of a client of a coordinator.
+// clientPath says whether a request is made on behalf of a client of a coordinator. What goes on with a transaction, or ends it,
+// is not among them: it frees what others wait for.
 func clientPath(path string) bool {
-	for _, of := range []string{dbclient.PathSession, dbclient.PathDocs, dbclient.PathScan, dbclient.PathCount, dbclient.PathTruncate, dbclient.PathChecksum} {
+	for _, of := range []string{dbclient.PathSession, dbclient.PathDocs, dbclient.PathScan, dbclient.PathCount, dbclient.PathTruncate, dbclient.PathChecksum, dbclient.PathTxnOpen} {
 		before, after, _ := strings.Cut(of, "{shard}")
 		if strings.HasPrefix(path, before) && strings.HasSuffix(path, after) {
 			return true

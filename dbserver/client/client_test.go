@@ -56,7 +56,7 @@ func TestErrorsOfTheServer(t *testing.T) {
 	c, to := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		apierror.Write(w, apierror.New(apierror.WrongEpoch, "epoch 8"))
 	})
-	_, err := c.Count(t.Context(), to, "s1")
+	_, err := c.Count(t.Context(), to, "s1", CountRequest{})
 	require.ErrorIs(t, err, apierror.WrongEpoch)
 	require.NotErrorIs(t, err, ErrNotSent)
 }

@@ -55,6 +55,11 @@ type DocumentsRequest struct {
 	ReturnOld   bool   `json:"returnOld,omitempty"`
 	ReturnNew   bool   `json:"returnNew,omitempty"`
 
+	// Transaction is the part on this server of the transaction that the operations belong to. What they write stays there
+	// until the transaction commits. With Whole the part takes the whole shard first (a collection that is declared exclusive).
+	Transaction *TxnPart `json:"transaction,omitempty"`
+	Whole       bool     `json:"whole,omitempty"`
+
 	// Account is what the results count to while the request is served; it is not sent.
 	Account *budget.Account `json:"-"`
 	Waiting Waiting         `json:"-"`
@@ -97,8 +102,16 @@ type DocumentsResponse struct {
 
 // ScanRequest reads documents in key order (bytewise), those after After.
 type ScanRequest struct {
-	After string `json:"after,omitempty"`
-	Limit int    `json:"limit"`
+	After       string   `json:"after,omitempty"`
+	Limit       int      `json:"limit"`
+	Transaction *TxnPart `json:"transaction,omitempty"` // whose own writes are seen, too
+	Whole       bool     `json:"whole,omitempty"`       // see DocumentsRequest
+}
+
+// CountRequest asks for a shard's number of documents.
+type CountRequest struct {
+	Transaction *TxnPart `json:"transaction,omitempty"` // whose own writes count, too
+	Whole       bool     `json:"whole,omitempty"`       // see DocumentsRequest
 }
 
 // ScanResponse is one page; More says that another follows. PrevKey is the key of the
@@ -118,8 +131,9 @@ type CountResponse struct {
 
 // TruncateRequest removes all documents of a shard, as one write.
 type TruncateRequest struct {
-	WaitForSync bool    `json:"waitForSync,omitempty"`
-	Waiting     Waiting `json:"-"`
+	WaitForSync bool     `json:"waitForSync,omitempty"`
+	Transaction *TxnPart `json:"transaction,omitempty"` // in which it happens
+	Waiting     Waiting  `json:"-"`
 }
 
 // Roles of a server for a shard.
@@ -166,8 +180,8 @@ func (c *Client) Scan(ctx context.Context, t Target, shard string, r ScanRequest
 }
 
 // Count gives a shard's number of documents.
-func (c *Client) Count(ctx context.Context, t Target, shard string) (CountResponse, error) {
-	return call[CountResponse](ctx, c, t, onShard(PathCount, shard), struct{}{})
+func (c *Client) Count(ctx context.Context, t Target, shard string, r CountRequest) (CountResponse, error) {
+	return call[CountResponse](ctx, c, t, onShard(PathCount, shard), r)
 }
 
 // Truncate removes all documents of a shard, as one write.

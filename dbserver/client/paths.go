@@ -6,7 +6,7 @@ const (
 	PathSession  = PathPrefix + "/session"                  // {} → SessionResponse
 	PathDocs     = PathPrefix + "/shards/{shard}/documents" // DocumentsRequest → DocumentsResponse; with WriteHeader if an Op writes
 	PathScan     = PathPrefix + "/shards/{shard}/scan"      // ScanRequest → ScanResponse
-	PathCount    = PathPrefix + "/shards/{shard}/count"     // {} → CountResponse
+	PathCount    = PathPrefix + "/shards/{shard}/count"     // CountRequest → CountResponse
 	PathTruncate = PathPrefix + "/shards/{shard}/truncate"  // TruncateRequest → {}; with WriteHeader
 	PathChecksum = PathPrefix + "/shards/{shard}/checksum"  // ChecksumRequest → ChecksumResponse
 

@@ -61,3 +61,11 @@ func Until(h http.Header) (time.Time, error) {
 	}
 	return time.Now().Add(time.Duration(ms) * time.Millisecond), nil
 }
+
+// WithPatienceOf is ctx with the patience of another context, which may end before it.
+func WithPatienceOf(ctx, client context.Context) context.Context {
+	if end, ok := client.Value(patienceKey{}).(time.Time); ok {
+		return context.WithValue(ctx, patienceKey{}, end)
+	}
+	return ctx
+}

@@ -30,9 +30,10 @@ const (
 type Entry struct {
 	Class Class
 	Who   string    // names it to those who wait for it; "": it is counted
+	Begun time.Time // when what Who names began; zero: when it enters
 	Until time.Time // it waits no longer; zero: as long as its context lasts
-	// Opened says that it belongs to a transaction that is inside as Open. A lock that waits for the
-	// transaction lets it commit: otherwise each would wait for the other.
+	// Opened says that it belongs to a transaction that is inside as Open, here or at another server. A lock that waits for
+	// the transaction lets it go on, and commit: otherwise each would wait for the other.
 	Opened bool
 }
 
@@ -40,10 +41,15 @@ type Entry struct {
 type guest struct {
 	who   string
 	class Class
+	begun time.Time // zero: with since
 	since time.Time
 }
 
 func (v *guest) String() string {
 	doing := map[Class]string{Writer: "writing", Committing: "committing", Open: "open"}
-	return fmt.Sprintf("%s, %s for %s", v.who, doing[v.class], time.Since(v.since).Round(time.Millisecond))
+	began := ""
+	if !v.begun.IsZero() {
+		began = fmt.Sprintf(", which began %s ago", time.Since(v.begun).Round(time.Millisecond))
+	}
+	return fmt.Sprintf("%s%s, %s for %s", v.who, began, doing[v.class], time.Since(v.since).Round(time.Millisecond))
 }

@@ -40,14 +40,14 @@ func granted(l *Lock) bool {
 func TestOpenTransactionsAndModes(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		g := New(nil)
-		leave := enterAs(t, g, Entry{Class: Open, Who: "trx 7 of CRDN-1"})
+		leave := enterAs(t, g, Entry{Class: Open, Who: "trx 7 of CRDN-1", Begun: time.Now().Add(-2 * time.Second)})
 		time.Sleep(12 * time.Second)
 		l, err := g.Lock(in(Transactions, 1))
 		require.NoError(t, err)
 		require.False(t, granted(l), "it is granted with an open transaction inside")
 		<-l.Ended()
 		require.ErrorIs(t, l.Err(), apierror.LockTimeout)
-		require.ErrorContains(t, l.Err(), "gate not granted within 1s: 1 transactions still open: trx 7 of CRDN-1, open for 13s")
+		require.ErrorContains(t, l.Err(), "gate not granted within 1s: 1 transactions still open: trx 7 of CRDN-1, which began 15s ago, open for 13s")
 
 		l, err = g.Lock(in(Commits, 2))
 		require.NoError(t, err)
@@ -124,6 +124,41 @@ func TestOpenTransactionCommitsUnderAWaitingLock(t *testing.T) {
 		g.Release("a", 2)
 		<-committed
 		opened()
+	})
+}
+
+// What commits at several servers does not wait at one gate while it is inside another: it is refused at once, by the name of the
+// backup. What a lock in mode transactions waits for goes on, also at a server where it has not written yet.
+func TestTryEnterDoesNotWait(t *testing.T) {
+	bubbles.Test(t, func(t *testing.T) {
+		g := New(nil)
+		try := func(e Entry) error {
+			leave, err := g.TryEnterAs(e)
+			if err == nil {
+				leave()
+			}
+			return err
+		}
+		require.NoError(t, try(Entry{Class: Committing}))
+		writing := enter(t, g)
+		for n, mode := range []Mode{Transactions, Commits} {
+			l, err := g.Lock(in(mode, uint64(n+1)))
+			require.NoError(t, err)
+			require.False(t, granted(l))
+			err = try(Entry{Class: Committing})
+			require.ErrorIs(t, err, apierror.GateClosed, mode)
+			require.Equal(t, "b-1", apierror.From(err).Extra["backup"])
+			err = try(Entry{Class: Committing, Opened: true})
+			require.Equal(t, mode == Transactions, err == nil, "%s: %v", mode, err)
+			g.Release("a", uint64(n+1))
+		}
+		writing()
+		l, err := g.Lock(in(Transactions, 3))
+		require.NoError(t, err)
+		require.True(t, granted(l))
+		require.ErrorIs(t, try(Entry{Class: Committing, Opened: true}), apierror.GateClosed, "it is let in while a backup makes its cut")
+		require.Zero(t, g.Release("a", 3).Writers, "none has waited")
+		require.Zero(t, g.inside)
 	})
 }
 

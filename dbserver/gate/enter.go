@@ -38,6 +38,17 @@ func (g *Gate) EnterAs(ctx context.Context, e Entry) (leave func(), err error) {
 	return g.queueUp(ctx, e)
 }
 
+// TryEnterAs is EnterAs for an operation that does not wait: it fails with [apierror.GateClosed] at once if it would have to. Its
+// transaction may be inside other gates, and no transaction waits at one gate while others wait for it at another.
+func (g *Gate) TryEnterAs(e Entry) (leave func(), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.turn == nil || g.turn.lets(e) {
+		return g.admit(e), nil
+	}
+	return nil, g.turn.refusal(0)
+}
+
 // queueUp waits until the turn has ended. It is called with mu held, and lets go of it.
 func (g *Gate) queueUp(ctx context.Context, e Entry) (leave func(), err error) {
 	w := &waiter{entry: e, behind: g.turn, since: time.Now(), evidence: g.evidence.of(g.turn.claim.Nonce), admitted: make(chan struct{})}

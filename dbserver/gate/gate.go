@@ -116,7 +116,7 @@ func (g *Gate) admit(e Entry) (leave func()) {
 	if e.Class == Writer && e.Who == "" {
 		return g.leaveOnce()
 	}
-	v := &guest{who: e.Who, class: e.Class, since: time.Now()}
+	v := &guest{who: e.Who, class: e.Class, begun: e.Begun, since: time.Now()}
 	if v.who != "" {
 		g.guests[v] = true
 	}

@@ -116,7 +116,7 @@ type step struct {
 // anyStep draws a step. What does more than others comes more often.
 var anyStep = rapid.Custom(func(t *rapid.T) step {
 	return step{
-		do:    rapid.SampledFrom([]string{"enter", "enter", "commit", "leave", "leave", "leave", "lock", "lock", "release", "beat", "beat", "wait"}).Draw(t, "do"),
+		do:    rapid.SampledFrom([]string{"enter", "enter", "commit", "try", "leave", "leave", "leave", "lock", "lock", "release", "beat", "beat", "wait"}).Draw(t, "do"),
 		nonce: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "nonce"),
 		entry: Entry{Class: Class(rapid.IntRange(0, classes-1).Draw(t, "class"))},
 		mode:  rapid.SampledFrom([]Mode{Transactions, Commits}).Draw(t, "mode"),
@@ -176,6 +176,14 @@ func (w *walk) do(attempt uint64, s step) {
 	case "commit":
 		if m.inside[Open] > 0 {
 			w.enter(Entry{Class: Committing, Who: "T", Opened: true})
+		}
+	case "try":
+		s.entry.Opened = m.inside[Open] > 0
+		leave, err := w.g.TryEnterAs(s.entry)
+		require.Equal(w.t, m.enters(s.entry), err == nil, "%v", err)
+		if err == nil {
+			m.inside[s.entry.Class]++
+			w.left[s.entry.Class] <- leave
 		}
 	case "leave":
 		if m.inside[s.entry.Class] > 0 {

@@ -31,6 +31,9 @@ func (t *Table) describe(o *Owner) string {
 	if o.tx.coordinator != "" {
 		s += " of coordinator " + o.tx.coordinator
 	}
+	if o.tx.begun.IsZero() {
+		return s
+	}
 	return fmt.Sprintf("%s, which began %s ago,", s, round(time.Since(o.tx.begun)))
 }
 

@@ -15,6 +15,7 @@ import (
 type work struct {
 	create  []string // shards
 	drop    []string
+	gone    map[string]bool // of those to drop: Plan has them on no server
 	places  []replica.Place // all that Plan gives this server
 	reports []agencyclient.Tx
 }
@@ -38,7 +39,7 @@ func compare(root *agencyclient.Node, me string, here []string) (work, error) {
 	if err != nil {
 		return work{}, err
 	}
-	w := work{places: places}
+	w := work{places: places, gone: map[string]bool{}}
 	wanted := map[string]bool{}
 	for _, place := range places {
 		wanted[place.Shard] = true
@@ -50,12 +51,25 @@ func compare(root *agencyclient.Node, me string, here []string) (work, error) {
 	for _, name := range here {
 		if !wanted[name] && (!counted[name] || failpoint.Off("counted-shards-stay")) {
 			w.drop = append(w.drop, name)
+			w.gone[name] = !p.has(name)
 		}
 	}
 	w.reports = p.forgetShards()
 	databases, err := p.reportDatabases()
 	w.reports = append(w.reports, databases...)
 	return w, err
+}
+
+// has says whether Plan has a shard on any server.
+func (p plan) has(name string) bool {
+	for _, collections := range p.root.At(keys.PlanCollections).Children() {
+		for _, node := range collections.Children() {
+			if node.At("shards/" + name).Exists() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // counted are the shards of Plan for which Current names this server. Its replica of such a

@@ -44,7 +44,8 @@ type Config struct {
 // Reconciler follows Plan.
 type Reconciler struct {
 	Config
-	seen trees // that have been followed
+	seen  trees // that have been followed
+	aside bool  // a shard that is to be dropped is needed yet
 }
 
 // New makes a Reconciler; Run has it work.
@@ -162,7 +163,7 @@ func (r *Reconciler) reportEpoch(ctx context.Context, root *agencyclient.Node) e
 // followPlan makes and drops shards, and tells Current about it.
 func (r *Reconciler) followPlan(ctx context.Context, snap agencyclient.Snapshot) error {
 	now, s := treesIn(snap.Root), r.Host.Store()
-	if now == r.seen && !s.LeadershipOver() {
+	if now == r.seen && !s.LeadershipOver() && !r.aside {
 		r.Lease.Followed(snap.Index)
 		return nil
 	}
@@ -195,15 +196,32 @@ func (r *Reconciler) compare(root *agencyclient.Node, s *store.Store) (work, err
 
 func (r *Reconciler) carryOut(s *store.Store, w work) error {
 	var errs []error
+	r.aside = false
 	for _, name := range w.create {
 		errs = append(errs, s.Create(name))
 	}
 	for _, name := range w.drop {
-		r.Logger.Info("dropping shard", "shard", name)
-		errs = append(errs, s.Drop(name))
+		errs = append(errs, r.drop(s, name, w.gone[name]))
 	}
 	s.Assign(r.Leading(s), w.places)
 	return errors.Join(errs...)
+}
+
+// drop removes a shard. One that Plan has nowhere any more may have decided transactions that others have prepared: it is set
+// aside until they know.
+func (r *Reconciler) drop(s *store.Store, name string, gone bool) error {
+	if gone && !s.Needless(name) && !failpoint.Off("decisions-outlive-their-shard") {
+		needed, err := s.SetAside(name)
+		if err != nil {
+			return err
+		}
+		if needed {
+			r.aside = true
+			return nil
+		}
+	}
+	r.Logger.Info("dropping shard", "shard", name)
+	return s.Drop(name)
 }
 
 // errOutdated is returned when a report's precondition failed: the next state of the agency

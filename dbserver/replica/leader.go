@@ -54,6 +54,7 @@ func newLeader(server Server, s *shard.Shard, place Place) *Leader {
 func (l *Leader) start() {
 	l.group.Go(func() {
 		l.run(l.ctx)
+		l.server.Ended(l.shard.Name(), l.tenure)
 		if l.inSync.leads {
 			l.emit(l.ctx, event.LeadershipLost, l.server.ID, l.state.reason())
 		}

@@ -181,6 +181,7 @@ func (p *process) server() Server {
 	return Server{
 		ID: p.id, Reboot: func() uint64 { return p.reboot }, Agency: p.door, Cache: p.door, Peers: end{p.room.wire, p.id},
 		Lease: func() error { return nil }, Enter: func(context.Context) (func(), error) { return func() {}, nil },
+		Inherit: func(context.Context, *shard.Shard, shard.Tenure) error { return nil }, Ended: func(string, shard.Tenure) {},
 		Sync: p.env.Engine.SyncAll, Logger: log, Timing: Timing{}.WithDefaults(),
 	}
 }

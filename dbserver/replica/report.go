@@ -94,7 +94,7 @@ type news struct {
 // adopt draws the consequences of a report that is written: only now a follower that it does
 // not have is no longer required. With the first report of a tenure, what the recovery found
 // in the log is committed: all members of the report have all of the log, and from now on a
-// successor is chosen from them.
+// successor is chosen from them. What is prepared then holds the gate before anything is served.
 func (s *inSyncSet) adopt(ctx context.Context, c *change) (news, error) {
 	n := news{report: c.report, resigned: c.phase == resigned}
 	s.state.mu.Lock()
@@ -110,6 +110,11 @@ func (s *inSyncSet) adopt(ctx context.Context, c *change) (news, error) {
 	s.state.mu.Unlock()
 	if end > committed {
 		if err := s.commitRecovered(ctx, end); err != nil {
+			return n, err
+		}
+	}
+	if n.taken {
+		if err := s.server.Inherit(ctx, s.shard, s.tenure); err != nil {
 			return n, err
 		}
 	}

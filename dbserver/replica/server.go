@@ -8,6 +8,7 @@ import (
 
 	agencyclient "stasis/agency/client"
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/shard"
 	"stasis/event"
 )
 
@@ -43,9 +44,13 @@ type Server struct {
 	Lease  func() error                                    // nil while this server may serve
 	Enter  func(context.Context) (leave func(), err error) // passes the gate
 	Sync   func() error                                    // everything logged here is on disk
-	Logger hclog.Logger
-	Steps  event.Sink
-	Timing Timing
+	// Inherit holds the gate for transactions that a leader finds prepared on its shard when it is about to serve, until they are
+	// resolved. Ended is called when a leadership is over, before another begins.
+	Inherit func(context.Context, *shard.Shard, shard.Tenure) error
+	Ended   func(shard string, t shard.Tenure)
+	Logger  hclog.Logger
+	Steps   event.Sink
+	Timing  Timing
 }
 
 // Home is the server that a replica is on.

@@ -49,10 +49,16 @@ func decodeRecords(prev uint64, b []byte) ([]shard.Record, error) {
 	return records, nil
 }
 
+// encodeEntries writes keys and values by turns. The key of what is no document has its space before it, after a zero byte: no
+// document has such a key, and a version that does not know transactions refuses it.
 func encodeEntries(entries []shard.Entry) []byte {
 	var b []byte
 	for _, e := range entries {
-		b = dbclient.AppendBlob(dbclient.AppendBlob(b, []byte(e.Key)), e.Value)
+		key := []byte(e.Key)
+		if e.Space != shard.Documents {
+			key = append([]byte{0, byte(e.Space)}, key...)
+		}
+		b = dbclient.AppendBlob(dbclient.AppendBlob(b, key), e.Value)
 	}
 	return b
 }
@@ -67,7 +73,11 @@ func decodeEntries(b []byte) ([]shard.Entry, error) {
 	}
 	entries := make([]shard.Entry, 0, len(blobs)/2)
 	for i := 0; i < len(blobs); i += 2 {
-		entries = append(entries, shard.Entry{Key: string(blobs[i]), Value: blobs[i+1]})
+		e := shard.Entry{Space: shard.Documents, Key: string(blobs[i]), Value: blobs[i+1]}
+		if len(e.Key) > 1 && e.Key[0] == 0 {
+			e.Space, e.Key = shard.Space(e.Key[1]), e.Key[2:]
+		}
+		entries = append(entries, e)
 	}
 	return entries, nil
 }

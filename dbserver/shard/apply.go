@@ -38,18 +38,18 @@ func (st *storage) applied(n int) []Record {
 	return done
 }
 
-// addData adds what a record does to documents and counters.
+// addData adds what a record does to documents, transactions and counters.
 func (st *storage) addData(b *engine.Batch, m *meta, r Record) error {
 	for _, c := range r.Changes {
 		var err error
-		switch c.Kind {
-		case Put:
-			err = b.Set(st.keys.document(st.area, c.Key), c.Value)
-		case Delete:
-			err = b.Delete(st.keys.document(st.area, c.Key))
-		default:
+		switch e := effectOf(c); {
+		case e.all:
 			m.count = 0
-			err = b.DeleteRange(st.keys.documents(st.area, ""))
+			err = b.DeleteRange(st.keys.entries(e.space, st.area))
+		case e.value != nil:
+			err = b.Set(st.keys.entry(e.space, st.area, e.key), e.value)
+		default:
+			err = b.Delete(st.keys.entry(e.space, st.area, e.key))
 		}
 		if err != nil {
 			return err

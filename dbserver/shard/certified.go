@@ -52,7 +52,7 @@ func (st *storage) readCertified() (p Position, err error) {
 	if err != nil || !found {
 		return p, err
 	}
-	if len(value) == 0 || value[0] != layoutFormat {
+	if len(value) == 0 || !knownFormat(value[0]) {
 		return p, fmt.Errorf("position at the cut: %w", errMetaFormat)
 	}
 	d := decoder{b: value[1:]}

@@ -48,7 +48,33 @@ func (st *storage) check(ctx context.Context, from engine.Reader, m meta, in are
 	if count != m.count || newest > m.revision {
 		return fmt.Errorf("%d documents up to revision %d, but meta says %d and %d", count, newest, m.count, m.revision)
 	}
+	err = st.transactions(ctx, from, in, func(e Entry) error {
+		newest, err := e.check()
+		if err == nil && newest > m.revision {
+			err = fmt.Errorf("it has written revision %d, but meta says %d", newest, m.revision)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return st.checkLog(from, m)
+}
+
+// transactions calls f for every transaction that is prepared or decided. f keeps nothing of the value.
+func (st *storage) transactions(ctx context.Context, from engine.Reader, in area, f func(Entry) error) error {
+	for _, s := range spaces[1:] {
+		err := st.entries(from, s, in, func(key string, value []byte) error {
+			if err := f(Entry{Space: s, Key: key, Value: value}); err != nil {
+				return fmt.Errorf("transaction %x of space %c: %w", key, s, err)
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // each calls f for every document of an area.
@@ -95,10 +121,10 @@ func (st *storage) checkLog(from engine.Reader, m meta) (err error) {
 	return nil
 }
 
-// Checksum is the same for two replicas with the same documents, revisions included, and almost
-// certainly differs for others. It is the sum modulo 2⁶⁴ of the first eight bytes of the
-// SHA-256 of each key and stored document, so checksums of several shards add up. The state is
-// the one of which it was taken.
+// Checksum is the same for two replicas with the same documents, revisions included, and the same transactions that are
+// prepared or decided, and almost certainly differs for others. It is the sum modulo 2⁶⁴ of the first eight bytes of the
+// SHA-256 of each key and stored document, and of each transaction likewise, so checksums of several shards add up.
+// The state is the one of which it was taken.
 func (s *Shard) Checksum(ctx context.Context) (sum uint64, st State, err error) {
 	snap, m, in, err := moment(s)
 	if err != nil {
@@ -106,6 +132,9 @@ func (s *Shard) Checksum(ctx context.Context) (sum uint64, st State, err error) 
 	}
 	defer func() { err = errors.Join(err, snap.Close()) }()
 	err = s.r.st.each(ctx, snap, in, func(key string, d *document) { sum += sumOf(key, d.encode()) })
+	if err == nil {
+		err = s.r.st.transactions(ctx, snap, in, func(e Entry) error { sum += e.sum(); return nil })
+	}
 	if err != nil {
 		return 0, State{}, fmt.Errorf("checksum of shard %s: %w", s.name, err)
 	}

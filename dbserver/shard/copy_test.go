@@ -30,7 +30,7 @@ func TestLatePartsOfAnEarlierCopy(t *testing.T) {
 		_, err := s.BeginCopy(tenure, n)
 		require.ErrorIs(t, err, ErrGap, says)
 	}
-	entry := func(key string) []Entry { return []Entry{{Key: key, Value: storedDocument(key, 1)}} }
+	entry := func(key string) []Entry { return []Entry{{Space: Documents, Key: key, Value: storedDocument(key, 1)}} }
 	end := CopyEnd{State: State{Last: Position{Tenure: tenure, Seq: 9}, Count: 1, Revision: revision(1)}, Sum: sumOf("new", storedDocument("new", 1))}
 	first := begin(1)
 	second := begin(2)
@@ -61,7 +61,7 @@ func TestCopyThatIsNotWholeChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	sum, before, err := s.Checksum(t.Context())
 	require.NoError(t, err)
-	a, b := Entry{"a", storedDocument("a", 5)}, Entry{"b", storedDocument("b", 4)}
+	a, b := Entry{Documents, "a", storedDocument("a", 5)}, Entry{Documents, "b", storedDocument("b", 4)}
 	both := CopyEnd{State: State{Last: Position{tenure, 9}, Count: 2, Revision: revision(5)}, Sum: sumOf(a.Key, a.Value) + sumOf(b.Key, b.Value)}
 	with := func(change func(*CopyEnd)) CopyEnd { e := both; change(&e); return e }
 	for i, c := range []struct {
@@ -73,12 +73,12 @@ func TestCopyThatIsNotWholeChangesNothing(t *testing.T) {
 		{"a part is missing", []Entry{a}, both},
 		{"a part has come twice", []Entry{a, b, b}, with(func(e *CopyEnd) { e.State.Count = 3 })},
 		{"not in order", []Entry{b, a}, both},
-		{"other documents", []Entry{a, {"b", storedDocument("b", 3)}}, both},
-		{"garbage", []Entry{a, {"b", []byte("garbage")}}, both},
-		{"another's document", []Entry{a, {"b", a.Value}}, both},
-		{"no document", []Entry{a, {"b", append(make([]byte, 8), "{\"_key\":\"b\",\"_id\":\"c/b\""...)}}, both},
-		{"a key that is none", []Entry{{"", a.Value}, a}, both},
-		{"a revision after which no clock goes on", []Entry{a, {"b", storedDocument("b", 1<<63)}}, both},
+		{"other documents", []Entry{a, {Documents, "b", storedDocument("b", 3)}}, both},
+		{"garbage", []Entry{a, {Documents, "b", []byte("garbage")}}, both},
+		{"another's document", []Entry{a, {Documents, "b", a.Value}}, both},
+		{"no document", []Entry{a, {Documents, "b", append(make([]byte, 8), "{\"_key\":\"b\",\"_id\":\"c/b\""...)}}, both},
+		{"a key that is none", []Entry{{Documents, "", a.Value}, a}, both},
+		{"a revision after which no clock goes on", []Entry{a, {Documents, "b", storedDocument("b", 1<<63)}}, both},
 		{"the count", []Entry{a, b}, with(func(e *CopyEnd) { e.State.Count = 7 })},
 		{"the revision is that of no document", []Entry{a, b}, with(func(e *CopyEnd) { e.State.Revision = "garbage!" })},
 		{"a document is later than the revision", []Entry{a, b}, with(func(e *CopyEnd) { e.State.Revision = revision(4) })},
@@ -134,7 +134,7 @@ func TestRecordsEndACopy(t *testing.T) {
 	require.NoError(t, err)
 	id, late := CopyID{tenure, 1, session}, storedDocument("a", 1)
 	end := CopyEnd{State: State{Last: Position{Tenure: tenure, Seq: 1}, Count: 1, Revision: revision(1)}, Sum: sumOf("a", late)}
-	require.ErrorIs(t, s.AddCopy(id, []Entry{{"a", late}}), ErrGap, "a late copy takes records back")
+	require.ErrorIs(t, s.AddCopy(id, []Entry{{Documents, "a", late}}), ErrGap, "a late copy takes records back")
 	require.ErrorIs(t, s.EndCopy(id, end), ErrGap, "a late copy takes records back")
 	require.Equal(t, st, s.State())
 	require.NoError(t, s.Check(t.Context()))
@@ -149,7 +149,7 @@ func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 	tenure := Tenure{Term: 1, Reboot: 1}
 	session, err := s.BeginCopy(tenure, 1)
 	require.NoError(t, err)
-	require.NoError(t, s.AddCopy(CopyID{tenure, 1, session}, []Entry{{"a", storedDocument("a", 5)}}))
+	require.NoError(t, s.AddCopy(CopyID{tenure, 1, session}, []Entry{{Documents, "a", storedDocument("a", 5)}}))
 	s = o.reopened()
 	_, err = s.Accept(Batch{Tenure: tenure, Records: records(tenure, 1, 2), Commit: 2})
 	require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestCopyThatIsGivenUpLeavesNothing(t *testing.T) {
 
 	session, err = s.BeginCopy(tenure, 2)
 	require.NoError(t, err)
-	require.NoError(t, s.AddCopy(CopyID{tenure, 2, session}, []Entry{{"a", storedDocument("a", 5)}}))
+	require.NoError(t, s.AddCopy(CopyID{tenure, 2, session}, []Entry{{Documents, "a", storedDocument("a", 5)}}))
 	require.NoError(t, s.Lead(Tenure{Term: 2, Reboot: 1}, undecided{}, false))
 	require.False(t, s.Receiving())
 	aside, err = s.r.st.hasAside()

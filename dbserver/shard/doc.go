@@ -17,13 +17,21 @@
 // not committed can still be taken back, and nothing that was seen ever is (PacificA: Lin et
 // al., MSR-TR-2008-25). A replica that is alone does both in one batch.
 //
+// # Transactions
+//
+// What a transaction writes on a shard is decided like single operations, and staged in memory (Part). Its end is one
+// record. On its home that is the decision, together with the documents. Another shard prepares first: the record has what
+// is to be done, and nothing of it is seen until it is resolved by what the home has decided. What is prepared
+// and what is decided are entries beside the documents (Space), so copies carry them and the log may be cut.
+//
 // # Parts
 //
 //   - storage: what the replica has in the engine, and what of it is in memory.
 //   - leadership: what a leader writes under, with the outcomes that are not applied yet.
 //   - incoming: the copy that is brought to the replica, beside what it has.
 //   - replica: these three together; what a promise, a batch and a write do to them.
-//   - Shard: the methods for others, and the locks.
+//   - doubts: what is prepared, for readers that wait, and with the locks that a new leader inherits.
+//   - Shard: the methods for others, and the locks. Transactions: those for transactions.
 //
 // # Invariants
 //
@@ -40,14 +48,18 @@
 //     after it.
 //   - Revisions come from the server's Clock. They increase strictly, also across restarts
 //     and restores. A new leader's clock is ahead of all that the shard has.
+//   - A part commits under the leadership in which it began, or not at all. A new leader has the locks of
+//     what is prepared, and of nothing else.
+//   - A record applied gives the same entries on every replica: a resolution has the changes that were prepared.
 //   - The log is bounded (Retention). A reader that asks for more is told so.
 //
 // # Locks
 //
-// The order is: the lock table of the server (package locks), the gate, content, mu.
+// The order is: the lock table of the server (package locks), the gate, content, mu, and last the mutex of doubts. Where
+// nothing is waited for, the table is used with mu held: its mutex is held for memory alone.
 //
 // A write takes its key in the table, and with it a share of the shard; a truncation takes the whole shard
-// there. These are the only locks that may be held for long, and that are waited for with a limit:
+// there. A part keeps what it takes until its transaction is over. These are the only locks that may be held for long, and that are waited for with a limit:
 // 10 s for all operations of one call together, less if the client says so. So they are waited for with no
 // other lock held, and not inside the gate if the holder may be a transaction (keylock.go).
 //

@@ -114,16 +114,25 @@ var isKeyByte = func() (ok [256]bool) {
 	return ok
 }()
 
-// Entry is a stored document under its key, as a copy carries it.
+// Entry is a stored document or transaction under its key, as a copy carries it.
 type Entry struct {
+	Space Space
 	Key   string
 	Value []byte
 }
 
+// sum is what an entry adds to a Checksum. Keys of documents have no zero byte, so it is another for each space.
+func (e Entry) sum() uint64 {
+	h := sha256.New()
+	if e.Space != Documents {
+		_, _ = h.Write([]byte{0, byte(e.Space)}) // a hash takes everything
+	}
+	_, _ = h.Write(append([]byte(e.Key), 0))
+	_, _ = h.Write(e.Value)
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}
+
 // sumOf is what a stored document adds to a Checksum.
 func sumOf(key string, value []byte) uint64 {
-	h := sha256.New()
-	_, _ = h.Write(append([]byte(key), 0)) // a hash takes everything
-	_, _ = h.Write(value)
-	return binary.BigEndian.Uint64(h.Sum(nil))
+	return Entry{Space: Documents, Key: key, Value: value}.sum()
 }

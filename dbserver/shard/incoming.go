@@ -19,7 +19,7 @@ type CopyID struct {
 }
 
 // CopyEnd is what a whole copy amounts to: where the replica stands then, and the sum of
-// its documents as Checksum adds it up.
+// its entries as Checksum adds it up.
 type CopyEnd struct {
 	State State
 	Sum   uint64
@@ -38,10 +38,11 @@ type received struct {
 	CopyID
 	taking bool // it has begun, and neither ended nor been given up
 
-	last   string // highest key
+	space  Space  // of the last entry
+	last   string // its key: the highest of the space
 	newest uint64 // highest revision time
-	count  uint64
-	sum    uint64
+	count  uint64 // of documents
+	sum    uint64 // of all entries
 }
 
 // openIncoming finds out whether a copy was given up by the process before.
@@ -69,7 +70,7 @@ func (in *incoming) emptyAside() error {
 		return nil
 	}
 	b := in.st.engine.NewBatch()
-	if err := b.DeleteRange(in.st.keys.documents(in.st.area.other(), "")); err != nil {
+	if err := in.st.emptyArea(b, in.st.area.other()); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	if err := in.st.store(b, in.st.meta, false); err != nil {
@@ -88,7 +89,7 @@ func (in *incoming) expects(c CopyID) error {
 	return nil
 }
 
-// add stores documents of a copy.
+// add stores entries of a copy.
 func (in *incoming) add(c CopyID, entries []Entry) error {
 	if err := in.expects(c); err != nil {
 		return err
@@ -102,7 +103,7 @@ func (in *incoming) add(c CopyID, entries []Entry) error {
 	}
 	b := in.st.engine.NewBatch()
 	for _, e := range entries {
-		if err := b.Set(in.st.keys.document(in.st.area.other(), e.Key), e.Value); err != nil {
+		if err := b.Set(in.st.keys.entry(e.Space, in.st.area.other(), e.Key), e.Value); err != nil {
 			return errors.Join(err, b.Close())
 		}
 	}
@@ -114,17 +115,20 @@ func (in *incoming) add(c CopyID, entries []Entry) error {
 	return nil
 }
 
-// add counts a document that has come.
+// add counts an entry that has come.
 func (r *received) add(e Entry) error {
-	if r.count > 0 && e.Key <= r.last {
-		return apierror.New(apierror.BadParameter, "document %q comes after %q", e.Key, r.last)
+	if e.Space < r.space || e.Space == r.space && e.Key <= r.last {
+		return apierror.New(apierror.BadParameter, "%q of space %c comes after %q of %c", e.Key, e.Space, r.last, r.space)
 	}
-	time, err := checkStored(e.Key, e.Value)
+	time, err := e.check()
 	if err != nil {
 		return err
 	}
-	r.last, r.newest, r.count = e.Key, max(r.newest, time), r.count+1
-	r.sum += sumOf(e.Key, e.Value)
+	if e.Space == Documents {
+		r.count++
+	}
+	r.space, r.last, r.newest = e.Space, e.Key, max(r.newest, time)
+	r.sum += e.sum()
 	return nil
 }
 
@@ -141,7 +145,7 @@ func (in *incoming) end(c CopyID, end CopyEnd) error {
 	}
 	m.promised, m.documents = in.st.meta.promised, in.st.area.other()
 	b := in.st.engine.NewBatch()
-	if err := errors.Join(b.DeleteRange(in.st.keys.documents(in.st.area, "")), b.DeleteRange(in.st.keys.log(0), in.st.keys.of(kindLog+1, 0))); err != nil {
+	if err := errors.Join(in.st.emptyArea(b, in.st.area), b.DeleteRange(in.st.keys.log(0), in.st.keys.of(kindLog+1, 0))); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	if err := in.st.store(b, m, false); err != nil {

@@ -49,8 +49,13 @@ func patient(w dbclient.Waiting) bool {
 
 // until is what ends a wait: the client's context, or ctx if there is none.
 func (l *claim) until(ctx context.Context) context.Context {
-	if l.waiting.Client != nil {
-		return l.waiting.Client
+	return orElse(l.waiting.Client, ctx)
+}
+
+// orElse is the client's context, if there is one.
+func orElse(client, ctx context.Context) context.Context {
+	if client != nil {
+		return client
 	}
 	return ctx
 }

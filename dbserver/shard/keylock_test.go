@@ -240,17 +240,19 @@ func TestLeadershipEndsDuringAWait(t *testing.T) {
 	})
 }
 
-// A write that waited for a key depends on those who have to have it now, and not on those of the leadership in which it came.
+// A leadership ends the waits of the one before, and the holds: what was decided under them met other documents.
 func TestAnotherLeadershipBeginsDuringAWait(t *testing.T) {
 	holding(t, func(t *testing.T, l *locking) {
 		w := l.write(t.Context(), t.Context(), "held")
 		l.s.Follow(Tenure{2, 1})
 		now := &recording{solo: l.q.solo}
 		require.NoError(t, l.s.Lead(Tenure{3, 1}, now, true))
-		l.s.env.Locks.Release(l.holder)
 		<-w.done
-		require.NoError(t, w.err)
-		require.Nil(t, w.results[0].Error)
+		require.ErrorIs(t, w.err, apierror.NotLeader)
+		require.Zero(t, l.s.State().Count)
+		again := l.write(t.Context(), t.Context(), "held")
+		<-again.done
+		require.NoError(t, again.err, "a hold of an earlier leadership is left")
 		require.Equal(t, 1, now.awaited, "it is acknowledged without the replicas of its leadership")
 		require.Zero(t, l.q.awaited)
 	})

@@ -6,21 +6,30 @@ import (
 	"fmt"
 )
 
-// layoutFormat is the number of the layout below. It is the first byte of every meta
-// value and log record. Another number than this one is refused. (Format 1 had no tenures.)
+// layoutFormat is the number of the layout below. It is the first byte of every value but documents. What is written has
+// this number. Format 2 is read as well: it had no transactions, and records of one change. (Format 1 had no
+// tenures.) Another number is refused: a version that does not know transactions must not open a shard
+// that has any.
 //
 //	S <shard> 00 d <key>     document: revision time (8 bytes), JSON with _key, _id, _rev first
 //	S <shard> 00 e <key>     the same; meta says which of the two areas has the documents. A copy is
 //	                         brought into the other one, and takes its place when it is whole
 //	S <shard> 00 l <seq>     log record (8 bytes big-endian): format, tenure, time, changes; see record.go
 //	S <shard> 00 m           meta: format and counters; see meta.go. A shard exists while it has this key
+//	S <shard> 00 p <id>      transaction (8 bytes big-endian) that is prepared: home, changes; see prepared.go. In the
+//	S <shard> 00 q <id>      second area
 //	S <shard> 00 r           after a restore: where the shard stood at the cut; see restored.go
+//	S <shard> 00 t <id>      transaction that is decided, with this shard as its home: the others; see prepared.go. In
+//	S <shard> 00 u <id>      the second area
 //
 // Numbers are big-endian, so keys sort by them. Shard names have no zero byte.
-// All of a shard is one range, and so is each area of documents: dropping, truncating
-// and exchanging the areas are one range deletion. Beside these there is the system value "clock", the
+// All of a shard is one range, and so is each area of documents, and of transactions of a kind: dropping,
+// truncating and exchanging the areas are range deletions. Beside these there is the system value "clock", the
 // clock's bound (8 bytes).
-const layoutFormat = 2
+const (
+	layoutFormat   = 3
+	earliestFormat = 2 // that is read
+)
 
 const (
 	shardPrefix = 'S'
@@ -29,8 +38,13 @@ const (
 	kindDocument = 'd'
 	kindLog      = 'l'
 	kindMeta     = 'm'
+	kindPrepared = 'p'
 	kindRestored = 'r'
+	kindDecided  = 't'
 )
+
+// knownFormat says whether this version reads a format.
+func knownFormat(format byte) bool { return earliestFormat <= format && format <= layoutFormat }
 
 // layout makes one shard's keys.
 type layout struct{ prefix []byte } // S <shard> 00
@@ -39,7 +53,20 @@ func layoutOf(shard string) layout {
 	return layout{prefix: append(append([]byte{shardPrefix}, shard...), nameEnd)}
 }
 
-// area is where documents are: one of two.
+// Space is a kind of what a replica has: each has a range of keys in each area.
+type Space byte
+
+// Spaces.
+const (
+	Documents     Space = kindDocument // by their keys
+	PreparedTxns  Space = kindPrepared // transactions that are prepared, by their ids in 8 bytes
+	DecisionsMade Space = kindDecided  // transactions that are decided, likewise
+)
+
+// spaces are in the order in which a copy has them.
+var spaces = [...]Space{Documents, PreparedTxns, DecisionsMade}
+
+// area is where documents and transactions are: one of two.
 type area byte
 
 const (
@@ -52,6 +79,16 @@ func (a area) other() area { return firstArea + secondArea - a }
 
 func (l layout) document(in area, key string) []byte {
 	return append(l.of(byte(in), len(key)), key...)
+}
+
+func (l layout) entry(s Space, in area, key string) []byte {
+	return append(l.of(byte(s)+byte(in-firstArea), len(key)), key...)
+}
+
+// entries of a space in an area are in [from, to).
+func (l layout) entries(s Space, in area) (from, to []byte) {
+	kind := byte(s) + byte(in-firstArea)
+	return l.of(kind, 0), l.of(kind+1, 0)
 }
 
 func (l layout) log(seq uint64) []byte {
@@ -83,7 +120,7 @@ func (l layout) everything() (from, to []byte) {
 	return l.prefix, to
 }
 
-// keyOf is the document key in an engine key.
+// keyOf is the key of a document or transaction in an engine key.
 func (l layout) keyOf(engineKey []byte) string { return string(engineKey[len(l.prefix)+1:]) }
 
 // seqOf is the number in a log record's engine key.

@@ -91,10 +91,15 @@ func (st *storage) get(key string) (*document, error) {
 
 // hasAside says whether there is something in the area that does not have the documents.
 func (st *storage) hasAside() (found bool, err error) {
-	it, err := st.engine.NewIter(st.keys.documents(st.area.other(), ""))
-	if err != nil {
-		return false, err
+	for _, s := range spaces {
+		it, err := st.engine.NewIter(st.keys.entries(s, st.area.other()))
+		if err != nil {
+			return false, err
+		}
+		found := it.First()
+		if err := errors.Join(it.Err(), it.Close()); err != nil || found {
+			return found, err
+		}
 	}
-	defer func() { err = errors.Join(err, it.Err(), it.Close()) }()
-	return it.First(), nil
+	return false, nil
 }

@@ -99,7 +99,7 @@ func (m meta) encode() []byte {
 }
 
 func decodeMeta(b []byte) (m meta, err error) {
-	if len(b) < 2 || b[0] != layoutFormat || b[1] > flagCopying|flagSecondArea {
+	if len(b) < 2 || !knownFormat(b[0]) || b[1] > flagCopying|flagSecondArea {
 		return m, errMetaFormat
 	}
 	m.copying, m.documents = b[1]&flagCopying != 0, firstArea

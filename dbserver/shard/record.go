@@ -9,7 +9,7 @@ import (
 // Change is one thing that a write did.
 type Change struct {
 	Kind  ChangeKind
-	Key   string
+	Key   string // of the document; of changes after Truncate: the transaction's id, 8 bytes
 	Value []byte // Put: the stored document, with its revision time before the JSON
 }
 
@@ -21,9 +21,15 @@ const (
 	Put      ChangeKind = 1
 	Delete   ChangeKind = 2
 	Truncate ChangeKind = 3 // all documents; no key
+
+	// These are of format 3. Documents change together with a decision or a resolution.
+	Prepare   ChangeKind = 4 // Value: home and changes; see prepared.go
+	Decided   ChangeKind = 5 // the transaction is committed. Value: the other shards
+	Resolved  ChangeKind = 6 // it is prepared no more. Value: one byte, 1 if it is committed
+	Forgotten ChangeKind = 7 // its decision is not needed any more
 )
 
-// Record is a log entry. It has the outcome of one write, not the request, so applying it needs
+// Record is a log entry. It has the outcome of one write or transaction, not the request, so applying it needs
 // no rules and gives the same bytes on every replica.
 type Record struct {
 	Tenure
@@ -49,8 +55,12 @@ func (r Record) Encode() []byte {
 	b := r.Tenure.append(append(make([]byte, 0, size), layoutFormat))
 	b = binary.AppendUvarint(b, r.Time)
 	b = binary.AppendVarint(b, r.Added)
-	b = binary.AppendUvarint(b, uint64(len(r.Changes)))
-	for _, c := range r.Changes {
+	return appendChanges(b, r.Changes)
+}
+
+func appendChanges(b []byte, changes []Change) []byte {
+	b = binary.AppendUvarint(b, uint64(len(changes)))
+	for _, c := range changes {
 		b = append(b, byte(c.Kind))
 		b = append(binary.AppendUvarint(b, uint64(len(c.Key))), c.Key...)
 		b = append(binary.AppendUvarint(b, uint64(len(c.Value))), c.Value...)
@@ -61,17 +71,17 @@ func (r Record) Encode() []byte {
 // DecodeRecord reads what Encode wrote under the number seq. It copies nothing: the
 // record's values are parts of b.
 func DecodeRecord(seq uint64, b []byte) (Record, error) {
-	if len(b) == 0 || b[0] != layoutFormat {
+	if len(b) == 0 || !knownFormat(b[0]) {
 		return Record{}, fmt.Errorf("%w: seq %d has an unknown format", errRecord, seq)
 	}
-	d := decoder{b: b[1:]}
+	d := decoder{b: b[1:], most: Forgotten}
+	if b[0] < 3 {
+		d.most = Truncate
+	}
 	r := Record{Seq: seq}
 	r.Term, r.Reboot, r.Time = d.number(), d.number(), d.number()
 	r.Added = d.signed()
-	for n := d.number(); n > 0 && !d.short; n-- {
-		c := Change{Kind: d.kind(), Key: string(d.field()), Value: d.field()}
-		r.Changes = append(r.Changes, c)
-	}
+	r.Changes = d.changes()
 	if d.short || len(d.b) > 0 {
 		return Record{}, fmt.Errorf("%w: seq %d", errRecord, seq)
 	}
@@ -82,6 +92,14 @@ func DecodeRecord(seq uint64, b []byte) (Record, error) {
 type decoder struct {
 	b     []byte
 	short bool
+	most  ChangeKind // the last kind that the format has
+}
+
+func (d *decoder) changes() (changes []Change) {
+	for n := d.number(); n > 0 && !d.short; n-- {
+		changes = append(changes, Change{Kind: d.kind(), Key: string(d.field()), Value: d.field()})
+	}
+	return changes
 }
 
 func (d *decoder) number() uint64 {
@@ -110,7 +128,7 @@ func (d *decoder) kind() ChangeKind {
 		return 0
 	}
 	k := ChangeKind(d.b[0])
-	if d.b = d.b[1:]; k < Put || k > Truncate {
+	if d.b = d.b[1:]; k < Put || k > d.most {
 		d.short = true
 	}
 	return k

@@ -15,6 +15,8 @@ type replica struct {
 	st   *storage
 	lead *leadership // nil: another replica leads, or none
 	in   *incoming
+
+	doubts *doubts // the shard's; empty unless it leads
 }
 
 // leads is nil unless this replica leads, in the tenure that it has promised last: a later
@@ -61,7 +63,11 @@ func (r *replica) overrule(t Tenure) error {
 }
 
 // follow ends the leadership. Writes in flight end as their Quorum says.
-func (r *replica) follow() { r.lead = nil }
+// Transactions that are not prepared are gone.
+func (r *replica) follow() {
+	r.lead = nil
+	r.doubts.end()
+}
 
 // accept appends what a leader sends, takes back what contradicts it, and applies what is
 // committed, in one batch: a crash leaves all of it or nothing.
@@ -127,7 +133,7 @@ func (r *replica) add(b *engine.Batch, m *meta, in Batch, fresh []Record) (tail 
 		}
 	}
 	if r.in.aside && len(fresh) > 0 { // a replica that goes on from the log needs no copy
-		return tail, n, b.DeleteRange(r.st.keys.documents(r.st.area.other(), ""))
+		return tail, n, r.st.emptyArea(b, r.st.area.other())
 	}
 	return tail, n, nil
 }
@@ -161,7 +167,15 @@ func (r *replica) begin(t Tenure, q Quorum, alone bool) error {
 	if err := r.in.emptyAside(); err != nil {
 		return err
 	}
-	r.lead = &leadership{tenure: t, quorum: q, alone: alone, begun: r.st.meta.seq, pending: map[string]tentative{}}
+	r.follow()
+	doubts, decided, err := r.st.inheritance()
+	if err == nil {
+		err = r.doubts.inherit(doubts)
+	}
+	if err != nil {
+		return fmt.Errorf("shard %s: cannot lead: %w", r.st.name, err)
+	}
+	r.lead = &leadership{tenure: t, quorum: q, alone: alone, begun: r.st.meta.seq, pending: map[string]tentative{}, doubts: r.doubts, decided: decided}
 	return nil
 }
 
@@ -183,16 +197,24 @@ func (r *replica) commit(seq uint64) (committed uint64, err error) {
 	return r.st.meta.committed, err
 }
 
-// append numbers a change as the leader's next record. The caller holds content, and the key
-// if the change is about one. After it the change is in this replica's log, and if it is alone
-// also in its documents: one batch instead of two.
-func (r *replica) append(w write) (seq uint64, err error) {
-	// What the recovery left in the log has no outcome in pending, so nothing is decided
-	// before it is applied.
-	if r.lead == nil || r.st.meta.committed < r.lead.begun {
-		return 0, notLeader(r.st.name)
+// decides is nil if what is decided under a leadership may be numbered.
+func (r *replica) decides(under *leadership) error {
+	// What was decided under an earlier one met other documents, under locks that may be another's now. What the
+	// recovery left in the log has no outcome in pending, so nothing is decided before it is applied.
+	if r.lead == nil || r.lead != under && !failpoint.Off("part-belongs-to-a-leadership") || r.st.meta.committed < r.lead.begun {
+		return notLeader(r.st.name)
 	}
-	record := Record{Tenure: r.lead.tenure, Seq: r.st.meta.seq + 1, Time: w.time, Added: w.added, Changes: []Change{w.change}}
+	return nil
+}
+
+// append numbers what was decided under a leadership as the leader's next record. The caller holds content, and the
+// keys of documents that are changed. After it the changes are in this replica's log, and if it is alone
+// also in its documents: one batch instead of two.
+func (r *replica) append(under *leadership, w write) (seq uint64, err error) {
+	if err := r.decides(under); err != nil {
+		return 0, err
+	}
+	record := Record{Tenure: r.lead.tenure, Seq: r.st.meta.seq + 1, Time: w.time, Added: w.added, Changes: w.changes}
 	fused := r.lead.alone && len(r.st.tail) == 0
 	m := r.st.meta
 	b := r.st.engine.NewBatch()
@@ -210,23 +232,31 @@ func (r *replica) append(w write) (seq uint64, err error) {
 	}
 	if !fused {
 		r.st.tail = append(r.st.tail, record)
-		r.lead.note(record.Seq, w)
+	}
+	if !fused || w.ofTransaction() {
+		r.lead.note(record, w)
+	}
+	if fused && w.ofTransaction() {
+		r.lead.applied([]Record{record})
 	}
 	return record.Seq, nil
 }
 
 // latest is the outcome for a key that no one has committed yet. found is false if the
 // document is what the storage has. depends is the record of the outcome, if there is one.
-func (r *replica) latest(key string) (d *document, depends uint64, found bool) {
+func (r *replica) latest(key string) (d *document, depends uint64, found bool, err error) {
 	if r.lead == nil {
-		return nil, 0, false
+		return nil, 0, false, nil
 	}
 	t, pending := r.lead.pending[key]
 	switch {
 	case r.lead.emptied > max(r.st.meta.committed, t.seq):
-		return nil, r.lead.emptied, true
+		return nil, r.lead.emptied, true, nil
+	case pending && t.stored != nil:
+		d, err = decodeDocument(t.stored)
+		return d, t.seq, true, err
 	case pending:
-		return t.document, t.seq, true
+		return nil, t.seq, true, nil
 	}
-	return nil, 0, false
+	return nil, 0, false, nil
 }

@@ -40,10 +40,12 @@ type group struct {
 	states   []map[string]string
 	written  int
 	copies   uint64
+	quorum   Quorum
+	noted    func(seq uint64, r Record) // nil, or what it tells of records that are acknowledged
 }
 
 func newGroup(t *rapid.T) *group {
-	g := &group{t: t, inSync: map[int]bool{0: true, 1: true, 2: true}, states: []map[string]string{{}}, synced: make([]bool, 3)}
+	g := &group{t: t, inSync: map[int]bool{0: true, 1: true, 2: true}, states: []map[string]string{{}}, synced: make([]bool, 3), quorum: undecided{}}
 	for range 3 {
 		o := open(t, vfs.NewCrashableMem(), &Clock{}, Retention{Entries: uint64(rapid.SampledFrom([]int{6, 1000}).Draw(t, "retention")), Bytes: 1 << 20})
 		s, err := Create(o.env, "s1")
@@ -72,7 +74,7 @@ func (g *group) lead(n int) {
 	if best != n {
 		g.send(best, n, g.shards[n].State().Committed+1, 1000, 0)
 	}
-	require.NoError(g.t, g.shards[n].Lead(g.tenure, undecided{}, false))
+	require.NoError(g.t, g.shards[n].Lead(g.tenure, g.quorum, false))
 	g.acked[n] = g.shards[n].State().Last.Seq
 	g.begun = g.acked[n]
 }
@@ -96,6 +98,9 @@ func (g *group) note(seq uint64) {
 			}
 		}
 		g.states = append(g.states, next)
+		if g.noted != nil {
+			g.noted(n, records[0])
+		}
 	}
 }
 

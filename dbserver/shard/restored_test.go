@@ -97,7 +97,7 @@ func TestReplicaThatWasBeingCopiedDoesNotLead(t *testing.T) {
 	require.NoError(t, err)
 	session, err := s.BeginCopy(Tenure{3, 1}, 1)
 	require.NoError(t, err)
-	require.NoError(t, s.AddCopy(CopyID{Tenure{3, 1}, 1, session}, []Entry{{Key: "k", Value: storedDocument("k", 1)}}))
+	require.NoError(t, s.AddCopy(CopyID{Tenure{3, 1}, 1, session}, []Entry{{Space: Documents, Key: "k", Value: storedDocument("k", 1)}}))
 	at := Position{Tenure{3, 1}, 8}
 	require.ErrorIs(t, Certify(o.env.Engine, "s1", at, true), ErrUncertified)
 	require.NoError(t, Certify(o.env.Engine, "s1", at, false))
@@ -139,7 +139,7 @@ func copied(t *testing.T, s *Shard, tenure Tenure, n uint64, last Position, keys
 	id := CopyID{tenure, n, session}
 	end := CopyEnd{State: State{Last: last, Count: uint64(len(keys))}}
 	for _, key := range keys {
-		e := Entry{Key: key, Value: storedDocument(key, 1)}
+		e := Entry{Space: Documents, Key: key, Value: storedDocument(key, 1)}
 		end.Sum += sumOf(e.Key, e.Value)
 		end.State.Revision = revision(1)
 		require.NoError(t, s.AddCopy(id, []Entry{e}))

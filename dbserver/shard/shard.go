@@ -42,6 +42,8 @@ type Shard struct {
 	// numbers. It is never held for a sync.
 	mu disklock.Mutex
 	r  replica
+
+	doubts *doubts // what readers wait for, without mu
 }
 
 // Names lists the shards that an engine holds.
@@ -127,7 +129,9 @@ func newShard(env Env, st *storage, in *incoming) *Shard {
 	if env.Locks == nil {
 		env.Locks = locks.NewTable(0)
 	}
-	return &Shard{name: st.name, env: env, locks: env.Locks.Shard(st.name), r: replica{st: st, in: in}}
+	l := env.Locks.Shard(st.name)
+	d := &doubts{shard: st.name, locks: l, table: env.Locks}
+	return &Shard{name: st.name, env: env, locks: l, doubts: d, r: replica{st: st, in: in, doubts: d}}
 }
 
 // Name is the shard's name.

@@ -2,12 +2,14 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
 )
 
@@ -65,7 +67,7 @@ func documentsAfter(records []Record) uint64 {
 				clear(there)
 			case Put:
 				there[c.Key] = true
-			default:
+			case Delete:
 				delete(there, c.Key)
 			}
 		}
@@ -73,21 +75,39 @@ func documentsAfter(records []Record) uint64 {
 	return uint64(len(there))
 }
 
-// randomRecord changes few keys, so that records change the same ones. It says nothing of how many documents it
-// adds: the counter is not what is tested here.
+// randomRecord changes few keys, so that records change the same ones, and has few transactions. It says nothing of how many
+// documents it adds: the counter is not what is tested here.
 func randomRecord(t *rapid.T, tenure Tenure, seq uint64) Record {
 	r := Record{Tenure: tenure, Seq: seq, Time: seq}
-	if rapid.IntRange(0, 9).Draw(t, "truncate") == 0 {
-		r.Changes = []Change{{Kind: Truncate}}
-		return r
-	}
-	for _, key := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 1, 3, rapid.ID).Draw(t, "keys") {
-		if rapid.Bool().Draw(t, "delete") {
-			r.Changes = append(r.Changes, Change{Kind: Delete, Key: key})
-			continue
+	id := keyOfTxn(TxnID(rapid.IntRange(1, 3).Draw(t, "transaction")))
+	kind := rapid.SampledFrom([]ChangeKind{Put, Put, Truncate, Prepare, Decided, Resolved, Forgotten}).Draw(t, "kind")
+	documents := func(n int) (changes []Change) {
+		keys := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 1, n, rapid.ID).Draw(t, "keys")
+		slices.Sort(keys)
+		for _, key := range keys {
+			if rapid.Bool().Draw(t, "delete") {
+				changes = append(changes, Change{Kind: Delete, Key: key})
+				continue
+			}
+			d := document{time: seq, json: fmt.Appendf(nil, `{"_key":%q,"_id":"c/%s","_rev":"r","v":%d}`, key, key, seq)}
+			changes = append(changes, Change{Kind: Put, Key: key, Value: d.encode()})
 		}
-		d := document{time: seq, json: fmt.Appendf(nil, `{"_key":%q,"_id":"c/%s","_rev":"r","v":%d}`, key, key, seq)}
-		r.Changes = append(r.Changes, Change{Kind: Put, Key: key, Value: d.encode()})
+		return changes
+	}
+	home := dbclient.TxnShard{Database: "d", Collection: "c", Shard: "s2"}
+	switch kind {
+	case Prepare:
+		r.Changes = []Change{{Kind: Prepare, Key: id, Value: prepared{home: home, changes: documents(3)}.encode()}}
+	case Decided:
+		r.Changes = append(documents(3), Change{Kind: Decided, Key: id, Value: encodeOthers([]dbclient.TxnShard{home})})
+	case Resolved:
+		r.Changes = append(documents(3), Change{Kind: Resolved, Key: id, Value: []byte{1}})
+	case Forgotten:
+		r.Changes = []Change{{Kind: Forgotten, Key: id}}
+	case Truncate:
+		r.Changes = []Change{{Kind: Truncate}}
+	default:
+		r.Changes = documents(1)
 	}
 	return r
 }

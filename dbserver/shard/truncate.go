@@ -10,14 +10,14 @@ import (
 // Truncate removes all documents, as one write. Its errors are those of Documents. The caller holds the
 // gate, as for Documents.
 func (s *Shard) Truncate(ctx context.Context, r dbclient.TruncateRequest) error {
-	if _, err := s.quorum(); err != nil {
+	if _, err := s.leading(); err != nil {
 		return err
 	}
-	q, seq, err := appendTruncate(ctx, s, r.Waiting)
+	lead, seq, err := appendTruncate(ctx, s, r.Waiting)
 	if err != nil {
 		return fmt.Errorf("shard %s: truncate: %w", s.name, err)
 	}
-	if err := q.Await(ctx, seq, r.WaitForSync); err != nil {
+	if err := lead.quorum.Await(ctx, seq, r.WaitForSync); err != nil {
 		return unknown(s.name, err)
 	}
 	return nil
@@ -25,14 +25,14 @@ func (s *Shard) Truncate(ctx context.Context, r dbclient.TruncateRequest) error 
 
 // appendTruncate numbers a truncation while it has the whole shard: no operation is between looking at a key
 // and numbering what it does to it.
-func appendTruncate(ctx context.Context, s *Shard, w dbclient.Waiting) (q Quorum, seq uint64, err error) {
+func appendTruncate(ctx context.Context, s *Shard, w dbclient.Waiting) (lead *leadership, seq uint64, err error) {
 	l := claimOf(w)
 	defer l.end()
 	if err := l.whole(ctx, s); err != nil {
 		return nil, 0, err
 	}
 	defer l.release(s.env.Locks)
-	if q, err = s.quorum(); err != nil { // it may have waited
+	if lead, err = s.leading(); err != nil { // it may have waited
 		return nil, 0, err
 	}
 	if err := s.enter(); err != nil {
@@ -43,6 +43,6 @@ func appendTruncate(ctx context.Context, s *Shard, w dbclient.Waiting) (q Quorum
 	if err != nil {
 		return nil, 0, err
 	}
-	seq, err = s.append(write{change: Change{Kind: Truncate}, time: time})
-	return q, seq, err
+	seq, err = number(s, lead, write{changes: []Change{{Kind: Truncate}}, time: time})
+	return lead, seq, err
 }

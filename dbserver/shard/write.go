@@ -27,15 +27,15 @@ const maxReturnedBytes = 16 << 20
 //
 // The caller holds the server's gate if any operation writes, until Documents returns.
 func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]dbclient.OpResult, error) {
-	q, err := Quorum(nil), error(nil)
+	lead, err := (*leadership)(nil), error(nil)
 	if writes(r.Ops) { // reading needs no quorum
-		q, err = s.quorum()
+		lead, err = s.leading()
 	}
 	if err != nil {
 		return nil, err
 	}
-	c := &chunk{shard: s, request: r, quorum: q, results: make([]dbclient.OpResult, 0, len(r.Ops))}
-	if q != nil {
+	c := &chunk{shard: s, request: r, lead: lead, results: make([]dbclient.OpResult, 0, len(r.Ops))}
+	if lead != nil {
 		c.claim = claimOf(r.Waiting)
 		defer c.claim.end()
 	}
@@ -54,9 +54,9 @@ func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]d
 	return c.results, c.await(ctx)
 }
 
-// quorum is what the leader's writes depend on, if a write may begin. A disk that takes no
+// leading is what writes are decided under, if one may begin. A disk that takes no
 // writes is found out here, before anything is numbered: the write is refused, not unknown.
-func (s *Shard) quorum() (Quorum, error) {
+func (s *Shard) leading() (*leadership, error) {
 	s.mu.Lock()
 	lead := s.r.lead
 	s.mu.Unlock()
@@ -69,14 +69,14 @@ func (s *Shard) quorum() (Quorum, error) {
 	if err := s.env.Engine.Admit(); err != nil {
 		return nil, fmt.Errorf("shard %s: %w", s.name, err)
 	}
-	return lead.quorum, nil
+	return lead, nil
 }
 
 // chunk is one call of Documents.
 type chunk struct {
 	shard   *Shard
 	request dbclient.DocumentsRequest
-	quorum  Quorum
+	lead    *leadership // of one that writes: what its operations are decided under
 	results []dbclient.OpResult
 	until   uint64 // what the results depend on is committed up to here
 	wrote   bool
@@ -137,7 +137,7 @@ func (c *chunk) await(ctx context.Context) error {
 	}
 	seq := c.until
 	c.until = 0
-	if err := c.quorum.Await(ctx, seq, c.request.WaitForSync && c.wrote); err != nil {
+	if err := c.lead.quorum.Await(ctx, seq, c.request.WaitForSync && c.wrote); err != nil {
 		return unknown(c.shard.name, err)
 	}
 	return nil
@@ -151,7 +151,7 @@ func (c *chunk) apply(ctx context.Context, op dbclient.Op) (result dbclient.OpRe
 		return result, nil, err
 	}
 	if op.Kind == dbclient.OpRead {
-		return c.read(op)
+		return c.read(ctx, op)
 	}
 	if err := c.lock(ctx, op.Key); err != nil {
 		return result, nil, err
@@ -191,9 +191,9 @@ func (c *chunk) lock(ctx context.Context, key string) error {
 		}
 		err = l.aside(ctx, s.env.Locks, func(ctx context.Context) error { return s.locks.Key(ctx, &l.owner, key, l.patience) })
 		if err == nil { // who leads, and whether the disk takes writes, may have changed
-			var q Quorum
-			if q, err = s.quorum(); err == nil {
-				c.quorum = q
+			var lead *leadership
+			if lead, err = s.leading(); err == nil {
+				c.lead = lead
 			}
 		}
 	}
@@ -204,8 +204,11 @@ func (c *chunk) lock(ctx context.Context, key string) error {
 }
 
 // read does an operation that reads.
-func (c *chunk) read(op dbclient.Op) (result dbclient.OpResult, stored *document, err error) {
+func (c *chunk) read(ctx context.Context, op dbclient.Op) (result dbclient.OpResult, stored *document, err error) {
 	s := c.shard
+	if err := s.doubts.await(orElse(c.request.Waiting.Client, ctx), op.Key); err != nil {
+		return result, nil, refused(err)
+	}
 	if err := s.enter(); err != nil {
 		return result, nil, err
 	}
@@ -223,38 +226,31 @@ func (c *chunk) read(op dbclient.Op) (result dbclient.OpResult, stored *document
 
 // carryOut numbers an outcome and completes its result. The caller holds the key.
 func (c *chunk) carryOut(op dbclient.Op, out outcome, stored *document) (dbclient.OpResult, error) {
-	s, result := c.shard, out.result
+	s := c.shard
 	if !out.writes() {
-		return result, nil
+		return out.result, nil
 	}
 	time, err := s.env.Clock.next()
+	if err != nil {
+		return out.result, err
+	}
+	result, d, err := finish(&c.request, op, out, stored, time)
 	if err != nil {
 		return result, err
 	}
 	w := write{time: time}
 	if out.put != nil {
-		d, err := newDocument(op.Key, c.request.Collection, time, out.put)
-		if err != nil {
-			return result, err
-		}
-		w.change, w.document = Change{Kind: Put, Key: op.Key, Value: d.encode()}, &d
-		result.Rev = d.rev()
-		if c.request.ReturnNew {
-			result.New = d.json
-		}
+		w.changes = []Change{{Kind: Put, Key: op.Key, Value: d.encode()}}
 		if stored == nil {
 			w.added = 1
 		}
 	} else {
-		w.change, w.added = Change{Kind: Delete, Key: op.Key}, -1
-	}
-	if c.request.ReturnOld && stored != nil {
-		result.Old = stored.json
+		w.changes, w.added = []Change{{Kind: Delete, Key: op.Key}}, -1
 	}
 	if err := c.show(result.New, result.Old); err != nil {
 		return dbclient.OpResult{}, err
 	}
-	seq, err := s.append(w)
+	seq, err := number(s, c.lead, w)
 	if err != nil {
 		return result, err
 	}
@@ -262,21 +258,39 @@ func (c *chunk) carryOut(op dbclient.Op, out outcome, stored *document) (dbclien
 	return result, nil
 }
 
+// finish completes the result of an operation that writes, at a time of the clock, and makes the document if there is to be one.
+func finish(r *dbclient.DocumentsRequest, op dbclient.Op, out outcome, stored *document, time uint64) (result dbclient.OpResult, d document, err error) {
+	result = out.result
+	if out.put != nil {
+		if d, err = newDocument(op.Key, r.Collection, time, out.put); err != nil {
+			return result, d, err
+		}
+		result.Rev = d.rev()
+		if r.ReturnNew {
+			result.New = d.json
+		}
+	}
+	if r.ReturnOld && stored != nil {
+		result.Old = stored.json
+	}
+	return result, d, nil
+}
+
 // latest is the document that the next write of a key meets: that of the last record about it,
 // which may not be committed. depends is that record's number then. The caller holds the key.
 func (s *Shard) latest(key string) (d *document, depends uint64, err error) {
 	s.mu.Lock()
-	d, depends, found := s.r.latest(key)
+	d, depends, found, err := s.r.latest(key)
 	s.mu.Unlock()
-	if !found {
+	if !found && err == nil {
 		d, err = s.r.st.get(key)
 	}
 	return d, depends, err
 }
 
-// append numbers a change; see replica.append.
-func (s *Shard) append(w write) (seq uint64, err error) {
+// number numbers what was decided under a leadership; see replica.append.
+func number(s *Shard, under *leadership, w write) (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.r.append(w)
+	return s.r.append(under, w)
 }

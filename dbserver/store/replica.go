@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/locks"
 	"stasis/internal/apierror"
 )
 
@@ -13,7 +15,7 @@ func (s *Store) Replica(name string) (*Replica, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	r := s.replicas[name]
-	if r == nil {
+	if r == nil || r.aside {
 		return nil, apierror.New(apierror.ShardGone, "shard %q is not on this server", name)
 	}
 	return &Replica{Shard: r.Shard, Follower: r.Follower, Leader: r.Leader}, nil
@@ -33,6 +35,14 @@ func (s *Store) Led(name string) (*Replica, error) {
 	}
 	return r, r.Leader.Serving()
 }
+
+// Leading are the replicas that this server leads and may serve.
+func (s *Store) Leading() []Replica {
+	return slices.DeleteFunc(s.all(), func(r Replica) bool { return r.Leader == nil || r.Leader.Serving() != nil })
+}
+
+// Release releases all locks of an owner.
+func (s *Store) Release(o *locks.Owner) { s.env.Locks.Release(o) }
 
 // AtCut says where the replicas stand at a cut: for the shards that this server leads the
 // leaders' statements, for the others where the log ends.

@@ -49,6 +49,61 @@ func (s *Store) Drop(name string) error {
 	return nil
 }
 
+// SetAside keeps a shard that is to be dropped from all requests. needed says that it has decided transactions which other shards
+// have prepared: it must not be dropped before LetGo.
+func (s *Store) SetAside(name string) (needed bool, err error) {
+	s.lead(name, nil)
+	s.mu.Lock()
+	r := s.replicas[name]
+	if r != nil {
+		r.aside = true
+	}
+	s.mu.Unlock()
+	if r == nil {
+		return false, nil
+	}
+	left, err := r.Shard.Transactions().Left()
+	return slices.ContainsFunc(left, func(d shard.Decision) bool { return len(d.Others) > 0 }), err
+}
+
+// LetGo says that nobody needs a shard any more that was set aside.
+func (s *Store) LetGo(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.replicas[name]; r != nil && r.aside {
+		r.needless = true
+	}
+}
+
+// Needless says whether LetGo was called for a shard.
+func (s *Store) Needless(name string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r := s.replicas[name]
+	return r == nil || r.needless
+}
+
+// Aside are the shards that are set aside and needed.
+func (s *Store) Aside() []*shard.Shard {
+	var all []*shard.Shard
+	for _, r := range s.all() {
+		if r.aside && !r.needless {
+			all = append(all, r.Shard)
+		}
+	}
+	return all
+}
+
+// AsideShard is a shard that is set aside; nil if it is not.
+func (s *Store) AsideShard(name string) *shard.Shard {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if r := s.replicas[name]; r != nil && r.aside {
+		return r.Shard
+	}
+	return nil
+}
+
 // Broken says whether a shard in memory may differ from what is on disk, because a commit was
 // given up. It is right again after its engine is opened into another Store.
 func (s *Store) Broken() bool {

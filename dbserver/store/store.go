@@ -29,6 +29,9 @@ type Replica struct {
 	Shard    *shard.Shard
 	Follower *replica.Follower
 	Leader   *replica.Leader // nil: another server leads
+
+	aside    bool // see SetAside
+	needless bool // see LetGo
 }
 
 // Open opens every shard that the engine holds, and attaches the clock. Nothing leads. home

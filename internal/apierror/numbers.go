@@ -87,6 +87,12 @@ const (
 	BackupConflict       Num = 7011
 	BackupServersMissing Num = 7012
 
+	TransactionNested     Num = 1651
+	TransactionUndeclared Num = 1652 // a collection that it did not name at its begin
+	TransactionDisallowed Num = 1653 // not in the state that the transaction is in
+	TransactionAborted    Num = 1654
+	TransactionNotFound   Num = 1655
+
 	// WrongEpoch answers an internal request that carries another restore epoch
 	// than the server's. It never reaches clients: coordinators answer 503.
 	WrongEpoch Num = 7901
@@ -103,6 +109,9 @@ const (
 	// GateClosed answers a write that a backup holds up for longer than its client can wait.
 	// Nothing was done.
 	GateClosed Num = 7906
+	// TxnGone answers a request for a part of a transaction that the DB server does not have any more.
+	// Nothing was done, and nothing of the part is left. It never reaches clients: coordinators answer 1654.
+	TxnGone Num = 7907
 )
 
 // Error makes a Num match itself with errors.Is.
@@ -116,7 +125,7 @@ var statusOf = func() map[Num]int {
 		404: {1202, 1203, 1212, 1228, 1238, 1600, 1655, 1703},
 		406: {1489, 1490},
 		409: {1200, 1207, 1210, 1601, 1702, 7902, 7903},
-		410: {21, 1500, 1654},
+		410: {21, 1500, 1654, 7907},
 		413: {413},
 		421: {1491, 7901, 7904, 7905},
 		501: {9, 31, 1470, 1471, 1477},

@@ -7,6 +7,7 @@ var points = []string{
 	"agency/founding/ask",            // an agent that has nothing is about to ask the others once more
 	"agency/supervision/decide",      // the leader has read the tree, and not written what follows from it
 	"coordinator/backup/lock/commit", // of a backup or a restore: the transaction is about to be sent
+	"coordinator/transaction/step",   // of the commit of a transaction; named by the step that is done: begun, entered, prepared, decided, resolved, forgotten
 	"coordinator/route/send",         // operations on a shard are about to be sent; named by the shard
 	"dbserver/documents/apply",       // operations on documents are inside the gate, and not applied
 	"dbserver/documents/answer",      // operations on documents are done, and not answered
@@ -14,6 +15,10 @@ var points = []string{
 	"dbserver/lease/answered",        // a heartbeat is answered, and the lease not lengthened
 	"dbserver/pieces/publish",        // the agency has a backup as committed, and the piece is not published
 	"dbserver/reconcile/follow",      // a server has seen a new Plan, and not begun to follow it
+	"dbserver/transaction/answer",    // an operation of a transaction is done, and not answered
+	"dbserver/transaction/decide",    // a home is about to decide
+	"dbserver/transaction/prepare",   // a shard is about to prepare
+	"dbserver/transaction/resolve",   // a shard is about to resolve
 	"dbserver/replica/accepted",      // a follower has accepted records, and the leader not noted it
 	"engine/apply",                   // a batch is about to be applied; named by the engine's directory
 }

@@ -28,6 +28,8 @@ type Route struct {
 	Handler Handler
 	// Always says that it is answered also while the server starts or stops.
 	Always bool
+	// Transaction says what becomes of a request whose header names a stream transaction.
+	Transaction TransactionUse
 
 	parts []string
 }
@@ -39,7 +41,10 @@ type Options struct {
 	// servers without databases.
 	Database func(ctx context.Context, name string) error
 	// Admit returns an error while the server starts or stops. Nil: it always serves.
-	Admit  func() error
+	Admit func() error
+	// Join has a handler do its work in the stream transaction that the request's header names. Nil: a server that has no
+	// transactions, and reads no such header.
+	Join   func(c *Call, transaction string, h Handler) error
 	Logger hclog.Logger
 }
 
@@ -101,7 +106,7 @@ func (m *Mux) serve(w http.ResponseWriter, r *http.Request) error {
 	route, args, err := m.find(method, parts)
 	if aerr := m.o.Admit(); aerr != nil {
 		if err == nil && route.Always {
-			return route.Handler(m.call(w, r, db, args))
+			return m.handle(route, m.call(w, r, db, args))
 		}
 		return aerr
 	}
@@ -113,7 +118,7 @@ func (m *Mux) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return route.Handler(m.call(w, r, db, args))
+	return m.handle(route, m.call(w, r, db, args))
 }
 
 func (m *Mux) call(w http.ResponseWriter, r *http.Request, db string, args []string) *Call {

@@ -31,7 +31,7 @@ var structural = []event.Name{event.ShardLeaderChanged, event.FollowerAdded, eve
 // surely are the steps of a create or restore between which Plan is frozen. The first comes after an answer of the agency that came
 // after the lock, the last before the thaw is asked for.
 var surely = []event.Name{
-	event.Prepare, event.LockAttempt, event.LockFailed, event.Locked, event.Unprotected, event.Cut, event.CutDone, event.GatesOpened,
+	event.Prepare, event.LockAttempt, event.TransactionAborted, event.LockFailed, event.Locked, event.Unprotected, event.Cut, event.CutDone, event.GatesOpened,
 	event.Matched, event.Staging, event.Staged,
 }
 

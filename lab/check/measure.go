@@ -160,9 +160,9 @@ func instantOf(own []event.Event) (p period, committed time.Time, known bool) {
 	return p, committed, known
 }
 
-// Straddling counts the operations of clients that were in flight while the gates of some create were asked for or held: those that
-// a cut could have torn.
-func Straddling(h *history.History, events []event.Event) int {
+// Straddling counts operations that were in flight while the gates of some create were asked for or held: those that a cut could have
+// torn. counts says which of them count.
+func Straddling(h *history.History, events []event.Event, counts func(history.Op) bool) int {
 	type create struct{ emitter, id string }
 	open := map[create]*period{}
 	var all []*period
@@ -181,7 +181,7 @@ func Straddling(h *history.History, events []event.Event) int {
 	for i, p := range all {
 		periods[i] = *p
 	}
-	return inFlight(h, periods, func(o history.Op) bool { return !o.Note() })
+	return inFlight(h, periods, counts)
 }
 
 // inFlight counts the operations that had begun before the end of one of the periods and ended after its beginning.

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func (s *scene) finds(found []verdict.Violation, name string, wants ...string) {
 
 // Of each workload: what was acknowledged before a backup was asked for is missing in one that is older, and what began after it had
 // returned is too late in one that is younger. Of a backup that was cut on one server later than on the others, bank, append and
-// chain see effects without their causes, whenever it may have been taken.
+// chain see effects without their causes, whenever it may have been taken, and those of transactions parts of them.
 func TestBackupOfAnotherTime(t *testing.T) {
 	inScene(t, func(s *scene) {
 		for _, about := range workload.List() {
@@ -59,14 +60,28 @@ func TestBackupOfAnotherTime(t *testing.T) {
 			put(s.T, torn[n:n+1], from[n:n+1], later[name]...)
 		}
 		put(s.T, torn, from, later["chain"][len(later["chain"])-1]) // the last one, everywhere: chain has two replicas, the others one
+		for _, form := range inTransactions {
+			var keys []string
+			for i := range 8 {
+				keys = append(keys, fmt.Sprintf(form, i))
+			}
+			n := s.oneOfSome(from, keys) // it was cut later
+			put(s.T, torn[n:n+1], from[n:n+1], keys...)
+		}
 		certify(s.T, torn, nil)
 		a.Cut = workload.Cut{} // it is not known when it was taken
 		_, found := s.judge(a, torn)
 		s.finds(found, "bank", "an effect without its cause", "not one instant")
 		s.finds(found, "append", "an effect without its cause", "not one instant")
 		s.finds(found, "chain", "a hole in the chain")
+		for name := range inTransactions {
+			s.finds(found, name, "a part of a transaction")
+		}
 	})
 }
+
+// inTransactions are the keys of documents that transactions write together with others.
+var inTransactions = map[string]string{"transfers": "purse-%d", "together": "quarter-%d-1", "appends": "row-%d-0", "links": "head-%d"}
 
 // laterKeys are the accounts, lists and inserts that were written between two backups, in order.
 func (s *scene) laterKeys(a, b Subject) map[string][]string {

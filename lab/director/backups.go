@@ -74,8 +74,12 @@ func performOperation(ctx context.Context, s *stage, o *operation, a scenario.Ac
 }
 
 func (s *stage) create(ctx context.Context, o *operation, a scenario.Action, c *client.Client) error {
+	mode := s.operations.mode
+	if mode == "" {
+		mode = client.LockMode(a.Args["mode"])
+	}
 	request := client.CreateRequest{Label: o.Backup, Timeout: scenario.Time(a.Args["time"]), Deadline: scenario.Time(a.Args["deadline"]), Force: a.Args["force"] != "",
-		LockMode: s.operations.mode, AllowInconsistent: s.operations.mode == client.LockModeNone} // it is refused without
+		LockMode: mode, AllowInconsistent: mode == client.LockModeNone} // it is refused without
 	var err error
 	o.cut.Asked = s.history.Now()
 	o.created, err = c.Backups().Create(ctx, request)

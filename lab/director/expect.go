@@ -20,6 +20,7 @@ var promises = map[string]func(*run, scenario.Expectation) string{
 	"none":           func(r *run, e scenario.Expectation) string { return r.counted(e, 0, 0) },
 	"fails":          (*run).fails,
 	"succeeds":       (*run).succeeds,
+	"commits":        (*run).commitsAtCuts,
 	"listed":         func(r *run, e scenario.Expectation) string { return r.isListed(e, true) },
 	"not listed":     func(r *run, e scenario.Expectation) string { return r.isListed(e, false) },
 	"holds gates":    (*run).holdsGates,

@@ -126,6 +126,9 @@ func (r *run) judgeEnd(ctx context.Context, when string) {
 		if err != nil {
 			r.violated(ctx, "serves", "%s, %s: it cannot be read: %v", w.Spec().Name, when, err)
 		}
+		for _, n := range found.Notes {
+			r.result.note("%s, %s: %s", w.Spec().Name, when, n)
+		}
 		for _, p := range found.Problems {
 			r.result.violated("nothing lost", 0, fmt.Sprintf("%s, %s: %s", w.Spec().Name, when, p))
 		}

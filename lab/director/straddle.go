@@ -6,6 +6,8 @@ import (
 
 	"stasis/event"
 	"stasis/lab/check"
+	"stasis/lab/history"
+	"stasis/lab/scenario"
 	"stasis/lab/verdict"
 	"stasis/lab/workload"
 )
@@ -29,13 +31,28 @@ func straddling(r *run, of ...*operation) int {
 
 // atCuts counts the operations of the load that were in flight while the gates of one of some backups were asked for or held.
 func atCuts(r *run, of ...*operation) int {
+	return check.Straddling(r.history, gatesOf(r, of...), func(o history.Op) bool { return !o.Note() })
+}
+
+// commitsAtCuts needs so many writes that were in flight then. What they show is judged elsewhere: with fewer the run shows too little.
+func (r *run) commitsAtCuts(e scenario.Expectation) string {
+	own := r.stage.operations.successful()
+	n := check.Straddling(r.history, gatesOf(r, own...), func(o history.Op) bool { return o.Write() && o.Outcome != history.Fail })
+	if least := scenario.Count(e.Args["count"]); n < least {
+		r.result.missed("line %d: %s: there were %d", e.Line, e.Text, n)
+	}
+	return ""
+}
+
+// gatesOf are the events of some backups.
+func gatesOf(r *run, of ...*operation) []event.Event {
 	var own []event.Event
 	for _, e := range r.events.list() {
 		if slices.ContainsFunc(of, func(o *operation) bool { return e.ID == o.created.ID && e.ID != "" }) {
 			own = append(own, e)
 		}
 	}
-	return check.Straddling(r.history, own)
+	return own
 }
 
 // fewStraddle says why the operations of the load show too little, and what has to be known of their number. What straddles the

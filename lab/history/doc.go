@@ -13,6 +13,9 @@
 //	call.End(history.OK, nil, nil)
 //	for _, op := range h.Ops() { … }
 //
+// An operation of several requests, of which only the last has an effect, is amended before that is sent: what it asks for is
+// known only then.
+//
 // # Outcomes
 //
 // An operation ends [OK], or it ends with [Fail]: it was refused, and nothing was done. Of one that ends with

@@ -116,6 +116,24 @@ func (h *History) begin(o Op) *Call {
 	return c
 }
 
+// Amend puts a value in the place of that with which the operation began: what is asked for has become known in full. Like Begin
+// it comes before the request is sent that has an effect, and after an error nothing may be sent.
+func (c *Call) Amend(value json.RawMessage) error {
+	c.h.amend(c, value)
+	return c.h.out.flush()
+}
+
+func (h *History) amend(c *Call, value json.RawMessage) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := h.now()
+	c.op.Value = value
+	if !h.forget {
+		h.ops[c.index].Value = value
+	}
+	h.out.add(amend{at.Order, c.op.BeginOrder, at.At, value})
+}
+
 // End records how the operation ended, once. An error of writing is that of the next Begin, and of Flush.
 func (c *Call) End(outcome Outcome, result json.RawMessage, why error) Op {
 	c.h.end(c, outcome, result, why)

@@ -101,6 +101,33 @@ func TestAFileIsWholeWhereverItIsCutOff(t *testing.T) {
 	}
 }
 
+// What an operation asks for is amended before it has an effect: wherever the file is cut off after that, it is there. What has ended
+// is not amended any more.
+func TestAmend(t *testing.T) {
+	var file bytes.Buffer
+	h := Open(Options{Stream: &file})
+	c, err := h.Begin(Op{Kind: "txn", Value: json.RawMessage(`"plan"`)})
+	require.NoError(t, err)
+	before := file.Len()
+	require.NoError(t, c.Amend(json.RawMessage(`"whole"`)))
+	cut := file.Len()
+	op := c.End(OK, nil, nil)
+	require.JSONEq(t, `"whole"`, string(op.Value))
+	require.Equal(t, []Op{op}, h.Ops())
+	for n, want := range map[int]string{before: `"plan"`, cut: `"whole"`, file.Len(): `"whole"`} {
+		again, err := Parse(bytes.NewReader(file.Bytes()[:n]))
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(again.Ops()[0].Value))
+		require.GreaterOrEqual(t, again.Now().Order, uint64(2))
+	}
+	_, err = Parse(strings.NewReader(file.String() + `{"amend":4,"of":1,"value":1}` + "\n"))
+	require.ErrorIs(t, err, ErrFormat)
+	full := Open(Options{Stream: &failing{after: 1}})
+	c, err = full.Begin(Op{})
+	require.NoError(t, err)
+	require.ErrorIs(t, c.Amend(json.RawMessage(`1`)), io.ErrShortWrite, "nothing may be sent")
+}
+
 // A moment of the history is found by the wall clock, also in a file.
 func TestMomentsByTheWallClock(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
@@ -175,11 +202,12 @@ func TestWhatIsNoHistory(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                       "no first line",
 		"{}\n":                                   "line 1",
-		`{"stasis":"history","format":9}` + "\n": "its format is 9, this version reads 1",
+		`{"stasis":"history","format":9}` + "\n": "its format is 9, this version reads 1 and 2",
 		`{"stasis":"history","format":1}` + "\n": "when it began",
 		head + "{}\n":                            "line 2",
 		head + "x\n":                             "line 2",
 		head + `{"end":3,"of":2}` + "\n":         "3 cannot be the end of 2",
+		head + `{"amend":3,"of":2}` + "\n":       "3 cannot amend 2",
 		head + `{"begin":1,"kind":"a"}` + "\n" + `{"begin":1,"kind":"a"}` + "\n": "line 3",
 	} {
 		_, err := Parse(strings.NewReader(text))
@@ -234,7 +262,7 @@ func TestJepsensFormats(t *testing.T) {
 func TestAnyFile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lines := rapid.SliceOf(rapid.SampledFrom([]string{
-			`{"stasis":"history","format":1,"began":"2026-01-01T00:00:00Z"}`, `{"begin":1,"kind":"a"}`, `{"end":2,"of":1,"outcome":"ok"}`, `{"begin":3,"kind":"b"}`, `[]`, `{`,
+			`{"stasis":"history","format":1,"began":"2026-01-01T00:00:00Z"}`, `{"begin":1,"kind":"a"}`, `{"end":2,"of":1,"outcome":"ok"}`, `{"amend":2,"of":1,"value":{}}`, `{"begin":3,"kind":"b"}`, `[]`, `{`,
 		})).Draw(t, "lines")
 		h, err := Parse(strings.NewReader(strings.Join(lines, "\n") + "\n"))
 		require.Equal(t, err == nil, h != nil)

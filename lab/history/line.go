@@ -6,8 +6,11 @@ import (
 	"time"
 )
 
-// Format is the format number of files written now.
-const Format = 1
+// Format is the format number of files written now. Files of the format before, in which nothing is amended, are read too.
+const (
+	Format       = 2
+	formatBefore = 1
+)
 
 // header is the first line of a file.
 type header struct {
@@ -16,8 +19,8 @@ type header struct {
 	Began  string `json:"began"` // by the wall clock, as RFC 3339 has it
 }
 
-// begin is the line of an operation that begins; end that of one that has ended. An end names the begin by
-// its order.
+// begin is the line of an operation that begins; amend that of one of which more is known; end that of one that has ended. Amend and
+// end name the begin by its order.
 type (
 	begin struct {
 		Order    uint64          `json:"begin"`
@@ -28,6 +31,12 @@ type (
 		Kind     string          `json:"kind"`
 		Key      string          `json:"key,omitempty"`
 		Value    json.RawMessage `json:"value,omitempty"`
+	}
+	amend struct {
+		Order uint64          `json:"amend"`
+		Of    uint64          `json:"of"`
+		At    time.Duration   `json:"at"` // nanoseconds
+		Value json.RawMessage `json:"value"`
 	}
 	end struct {
 		Order   uint64          `json:"end"`

@@ -52,7 +52,7 @@ func (f *file) line(n int, raw []byte) error {
 		return f.header(raw)
 	}
 	var which struct {
-		Begin, End uint64
+		Begin, Amend, End uint64
 	}
 	if err := json.Unmarshal(raw, &which); err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
@@ -60,10 +60,12 @@ func (f *file) line(n int, raw []byte) error {
 	switch {
 	case which.Begin > 0:
 		return f.begin(raw)
+	case which.Amend > 0:
+		return f.amend(raw)
 	case which.End > 0:
 		return f.end(raw)
 	}
-	return fmt.Errorf("%w: it says neither what began nor what ended", ErrFormat)
+	return fmt.Errorf("%w: it says neither what began, nor what was amended, nor what ended", ErrFormat)
 }
 
 func (f *file) header(raw []byte) error {
@@ -71,8 +73,8 @@ func (f *file) header(raw []byte) error {
 	if err := json.Unmarshal(raw, &h); err != nil || h.Stasis != "history" {
 		return fmt.Errorf("%w: want {\"stasis\":\"history\",\"format\":%d,…}", ErrFormat, Format)
 	}
-	if h.Format != Format {
-		return fmt.Errorf("%w: its format is %d, this version reads %d", ErrFormat, h.Format, Format)
+	if h.Format != Format && h.Format != formatBefore {
+		return fmt.Errorf("%w: its format is %d, this version reads %d and %d", ErrFormat, h.Format, formatBefore, Format)
 	}
 	began, err := time.Parse(time.RFC3339, h.Began)
 	if err != nil {
@@ -94,6 +96,20 @@ func (f *file) begin(raw []byte) error {
 	f.h.ops = append(f.h.ops, b.op())
 	f.h.tally.begun(b.op())
 	f.passed(b.Order, b.At)
+	return nil
+}
+
+func (f *file) amend(raw []byte) error {
+	var a amend
+	if err := json.Unmarshal(raw, &a); err != nil {
+		return err
+	}
+	i, known := f.at[a.Of]
+	if !known || f.h.ops[i].EndOrder != 0 || a.Order <= a.Of {
+		return fmt.Errorf("%w: %d cannot amend %d", ErrFormat, a.Order, a.Of)
+	}
+	f.h.ops[i].Value = a.Value
+	f.passed(a.Order, a.At)
 	return nil
 }
 

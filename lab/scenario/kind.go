@@ -108,6 +108,7 @@ func Kinds() []Kind {
 		{"PATH", "the beginning of a path such as /_api/document or raft/AppendEntries", "the beginning of a path of HTTP, or raft/ and the name of a call", one(path.MatchString), `/?[A-Za-z_][A-Za-z0-9_./*:=?&-]*`},
 		{"CALLS", strings.Join(CallsOf, ", "), "calls to a disk: " + strings.Join(CallsOf, ", "), oneOf(CallsOf...), `(?:` + strings.Join(CallsOf, "|") + `)`},
 		{"WHICH", "requests or answers", "what is lost: the request, or the answer to a request that is done", oneOf("requests", "answers"), `(?:requests|answers)`},
+		{"MODE", "transactions or commits", "a lock mode: `transactions` waits until no transaction is open that has written, `commits` until none commits", oneOf("transactions", "commits"), `(?:transactions|commits)`},
 		{"ROLE", "write or read", "writes or reads of clients", oneOf("write", "read"), `(?:write|read)`},
 	}, serverKinds()...)
 }

@@ -9,6 +9,7 @@ func Expectations() []Form {
 		{Name: "none", Text: "none of OPERATIONS", About: "All operations fail.", Example: "none of a b"},
 		{Name: "fails", Text: "OPERATIONS fails/fail [with TEXT] [within TIME]", About: "Each of the operations fails: with an error that has this text or number, within that time from its beginning.", Example: `a fails with "disk" within 30s`},
 		{Name: "succeeds", Text: "OPERATIONS succeeds/succeed [within TIME]", About: "Each of the operations succeeds, within that time from its beginning.", Example: "a succeeds within 30s"},
+		{Name: "commits", Text: "at least COUNT commits straddle cuts", About: "So many writes of the load, in transactions their commits, are in flight while the gates of the scenario's own backups are asked for or held. If there are fewer the run is vacuous: its cuts had too little to tear.", Example: "at least 100 commits straddle cuts"},
 		{Name: "listed", Text: "OPERATIONS is/are listed", About: "The backup of each of the operations is listed when everything has healed, and complete, whatever its coordinator could answer.", Example: "a is listed"},
 		{Name: "not listed", Text: "OPERATIONS is/are not listed", About: "No backup of these operations is listed when everything has healed.", Example: "a is not listed"},
 		{Name: "holds gates", Text: "OPERATIONS holds/hold the gates at most TIME", About: "From the last grant to the first release.", Example: "a holds the gates at most 1s"},

@@ -6,7 +6,7 @@ import "slices"
 var stepsOf = map[string][]string{
 	"create": {
 		"acquiring agency lock", "agency lock acquired", "waiting for agency lock", "reading Plan", "preparing",
-		"locking", "gate asked for", "gate granted", "gate not granted", "lock attempt failed", "all gates held",
+		"locking", "gate asked for", "gate granted", "gate not granted", "open transaction aborted", "lock attempt failed", "all gates held",
 		"going on without the global lock", "cutting", "cut fixed", "cut", "gate released", "gate expired",
 		"gates opened", "Plan thawed", "linking", "linked", "verified", "sealed", "committing", "committed",
 		"publishing", "published", "undoing", "dead time", "undone",
@@ -44,7 +44,7 @@ func Steps(operation string) []string { return slices.Clone(stepsOf[operation]) 
 // disturbed are steps that an operation reaches alone if something is in its way.
 var disturbed = []string{
 	"waiting for agency lock", "lock attempt failed", "going on without the global lock", "undoing", "dead time", "undone",
-	"gate not granted", "gate expired", "piece transfer failed", "piece transfer cancelled", "transfer failed", "transfer cancelled",
+	"gate not granted", "open transaction aborted", "gate expired", "piece transfer failed", "piece transfer cancelled", "transfer failed", "transfer cancelled",
 }
 
 // Course is the steps of an operation that nothing disturbs, in order.

@@ -27,7 +27,7 @@ const onIt = " [on COORDINATOR] [as LABEL]"
 
 func operations() []Form {
 	return []Form{
-		{Name: "backup", Text: "backup NAME" + onIt + " [force] [timeout TIME] [deadline DEADLINE]", About: "Begins a backup; the step does not wait for it. `timeout` bounds the lock phase, `force` goes on for another timeout.", Example: "backup a on coordinator-1 timeout 30s"},
+		{Name: "backup", Text: "backup NAME" + onIt + " [in MODE] [force] [timeout TIME] [deadline DEADLINE]", About: "Begins a backup; the step does not wait for it. `in` is its lock mode, if the run names none; without it that of the servers. `timeout` bounds the lock phase, `force` goes on for another timeout.", Example: "backup a on coordinator-1 timeout 30s"},
 		{Name: "restore", Text: "restore NAME" + onIt + " [timeout TIME]", About: "Begins to restore a backup of this run. The load stands still meanwhile.", Example: "restore a on coordinator-2"},
 		{Name: "delete", Text: "delete NAME" + onIt, About: "Begins to delete a backup of this run.", Example: "delete a"},
 		{Name: "verify", Text: "verify NAME" + onIt, About: "Has all DB servers read their pieces again.", Example: "verify a"},

@@ -37,8 +37,18 @@
 // What is not found within bounds is [ErrUndecided], which is an error and no pass. What was found to be wrong before that
 // counts.
 //
-// Nothing is promised of several documents: until there are transactions each write is of one document, also in
-// all-or-nothing and append.
+// # Transactions
+//
+// In most workloads each write is of one document. In transfers, together, appends and links it is a transaction of several documents
+// in several collections. The history has a transaction as one operation: with its plan when it begins, and with all that it has
+// seen and would write before its commit is sent. It may have taken effect from then on, and if that is not recorded it has none.
+// Each of its documents is judged by its versions, as above. Beside that it is in a state whole or not at all, and it comes to be
+// at one moment for all who look: what is known of that by one document holds of all.
+//
+// A commit without an answer is asked for again. What is not known then is unknown.
+//
+// In appends package anomaly looks for the anomalies that the isolation level forbids. Those that it allows are notes. A state is one
+// more transaction for it, which reads everything at one instant.
 //
 // # Clients
 //

@@ -51,7 +51,7 @@ func (l *load) parts(as history.Translate) ([][]history.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := elle{as: as, made: map[uint64]transaction{}}
+	p := elle{as: as, made: map[uint64]mops{}}
 	for _, o := range ops {
 		p.processes = max(p.processes, o.Process+1)
 		if o.Workload == l.label && !o.Note() && o.Write() && o.Outcome == history.Info {
@@ -80,13 +80,13 @@ func (l *load) parts(as history.Translate) ([][]history.Event, error) {
 // elle writes histories as Elle reads them.
 type elle struct {
 	as        history.Translate
-	processes int                    // the next number
-	loose     []history.Op           // the writes whose outcome is unknown: they may be done at any time after their beginning
-	made      map[uint64]transaction // that no client has made, by the order of their beginnings
+	processes int             // the next number
+	loose     []history.Op    // the writes whose outcome is unknown: they may be done at any time after their beginning
+	made      map[uint64]mops // that no client has made, by the order of their beginnings
 }
 
-// transaction is what was asked for, and what was answered.
-type transaction struct{ asked, answered []any }
+// mops are the operations of a transaction, as they were asked for and as they were answered.
+type mops struct{ asked, answered []any }
 
 // part are the events of a generation.
 func (p *elle) part(g generation, restores []restore) ([]history.Event, error) {
@@ -98,7 +98,7 @@ func (p *elle) part(g generation, restores []restore) ([]history.Event, error) {
 			there[fmt.Sprint(w)] = true
 		}
 		i := slices.IndexFunc(restores, func(r restore) bool { return r.end == g.at })
-		ops = append(ops, p.make(restores[i].begin, g.at, transaction{wrote, wrote}))
+		ops = append(ops, p.make(restores[i].begin, g.at, mops{wrote, wrote}))
 	}
 	for _, o := range g.ops {
 		_, asked, _, use := p.as(o)
@@ -131,7 +131,11 @@ func (p *elle) part(g generation, restores []restore) ([]history.Event, error) {
 func (p *elle) backup(g generation, r restore) history.Op {
 	keys, late := map[string]bool{}, p.late(r)
 	for _, o := range g.ops {
-		keys[o.Key] = true
+		if _, asked, _, use := p.as(o); use {
+			for _, m := range asked.([]any) {
+				keys[m.([]any)[1].(string)] = true
+			}
+		}
 	}
 	for _, state := range []State{g.base, r.base} {
 		for key := range state {
@@ -165,7 +169,7 @@ func (p *elle) late(r restore) map[string]bool {
 }
 
 // reads is the transaction that reads keys of a state.
-func (p *elle) reads(keys []string, state State) (t transaction) {
+func (p *elle) reads(keys []string, state State) (t mops) {
 	for _, key := range keys {
 		_, asked, answered, _ := p.as(history.Op{Kind: history.Read, Key: key, Result: state[key], Outcome: history.OK})
 		t.asked, t.answered = append(t.asked, asked.([]any)...), append(t.answered, answered.([]any)...)
@@ -174,7 +178,7 @@ func (p *elle) reads(keys []string, state State) (t transaction) {
 }
 
 // make makes an operation of a process of its own.
-func (p *elle) make(begin, end history.Moment, t transaction) history.Op {
+func (p *elle) make(begin, end history.Moment, t mops) history.Op {
 	p.made[begin.Order] = t
 	p.processes++
 	return history.Op{Process: p.processes - 1, Begin: begin.At, BeginOrder: begin.Order, End: end.At, EndOrder: end.Order, Outcome: history.OK}

@@ -14,6 +14,7 @@ type Cut struct{ Asked, Returned history.Moment }
 // it lacks, and those without an answer, which are among the others too.
 type Findings struct {
 	Problems                 []string
+	Notes                    []string // what is no problem, and worth knowing
 	Present, Absent, Unknown int
 	Earliest, Latest         time.Duration // bounds of the one instant
 }

@@ -18,7 +18,8 @@ type site struct {
 	spec       Spec
 	h          *history.History
 	label      string // of its operations
-	collection string
+	collection string // the first, if there are several
+	members    int    // collections
 	tempo      *tempo
 }
 
@@ -97,12 +98,17 @@ func (s *session) ended(ctx context.Context, recorded *history.Call, o history.O
 		return false, fmt.Errorf("%w: %w", errUnknown, err)
 	case refusal(o, err):
 		recorded.End(history.Fail, nil, err)
-		s.refused++
-		_ = wait.For(ctx, min(firstPause<<min(s.refused-1, 10), mostPause)) // callers look at ctx
+		s.pause(ctx)
 		return false, nil
 	}
 	recorded.End(history.Fail, nil, err)
 	return false, fmt.Errorf("%s %s: %w", o.Kind, o.Key, err)
+}
+
+// pause pauses after a refusal: longer, the more of them there were in a row. Callers look at ctx.
+func (s *session) pause(ctx context.Context) {
+	s.refused++
+	_ = wait.For(ctx, min(firstPause<<min(s.refused-1, 10), mostPause))
 }
 
 // refusal says whether an error is one that a cluster under faults gives, after which nothing was done.

@@ -35,13 +35,18 @@ func (c *cell) timeline(holders []link) timeline {
 			t.spans[i].notBefore(unseenBy(r.op, holders[i].text(c.key)))
 		}
 	}
+	t.inOrder()
+	return t
+}
+
+// inOrder lets each version tell of those before it and after it.
+func (t timeline) inOrder() {
 	for i := 1; i < len(t.spans); i++ {
 		t.spans[i].notBefore(t.spans[i-1].after)
 	}
 	for i := len(t.spans) - 2; i >= 0; i-- {
 		t.spans[i].notAfter(t.spans[i+1].before)
 	}
-	return t
 }
 
 // senseless finds versions that can have come to be at no moment: what clients saw has no order.
@@ -74,17 +79,25 @@ func judgeCells(g generation, found State, cut Cut) (map[string]*cell, *judgemen
 	}
 	j := newJudgement(cut)
 	for _, key := range sortedKeys(all) {
-		c := all[key]
-		holders := c.order(j)
-		c.content(j)
-		t := c.timeline(holders)
-		if g.whole {
-			t.senseless(j)
-		}
-		j.place(t.cut(c.found.N))
-		c.count(j)
+		j.cell(all[key], all[key].ordered(j), g.whole)
 	}
 	return all, j, nil
+}
+
+// ordered puts the versions of a document in their order.
+func (c *cell) ordered(j *judgement) timeline {
+	holders := c.order(j)
+	c.content(j)
+	return c.timeline(holders)
+}
+
+// cell judges what a document has, by when its versions came to be.
+func (j *judgement) cell(c *cell, t timeline, whole bool) {
+	if whole {
+		t.senseless(j)
+	}
+	j.place(t.cut(c.found.N))
+	c.count(j)
 }
 
 // count counts the writes that the state has and lacks.

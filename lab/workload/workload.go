@@ -45,7 +45,7 @@ func New(s Spec, h *history.History) (Workload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workload %s: %w", s.Name, err)
 	}
-	return &load{site: site{spec: full, h: h, tempo: newTempo()}, asked: s, kind: made, lives: make([]int, full.Clients+1)}, nil
+	return &load{site: site{spec: full, h: h, members: membersOf(made), tempo: newTempo()}, asked: s, kind: made, lives: make([]int, full.Clients+1)}, nil
 }
 
 // Recorded finds the workloads that a history has, as [history.Parse] reads it. They judge by what was recorded, and may run again.
@@ -64,7 +64,8 @@ func Recorded(h *history.History) ([]Workload, error) {
 		if !known || noted.Spec.Clients < 1 || noted.Spec.Clients > mostClients || noted.Collection == "" {
 			return nil, fmt.Errorf("workload %s: the history says that it is %q with %d clients on %q, which this version does not know", o.Workload, noted.Spec.Name, noted.Spec.Clients, noted.Collection)
 		}
-		l := &load{site: site{noted.Spec, h, o.Workload, noted.Collection, newTempo()}, asked: noted.Spec, kind: k.make(), lives: make([]int, noted.Spec.Clients+1)}
+		made := k.make()
+		l := &load{site: site{noted.Spec, h, o.Workload, noted.Collection, membersOf(made), newTempo()}, asked: noted.Spec, kind: made, lives: make([]int, noted.Spec.Clients+1)}
 		l.passed(ops)
 		all = append(all, l)
 	}

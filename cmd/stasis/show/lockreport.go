@@ -36,7 +36,25 @@ func LockReport(r client.LockReport) []string {
 	if len(r.DeadUnknown) > 0 {
 		lines = append(lines, fmt.Sprintf("dead time: UNKNOWN at %s, which did not tell; the figures are without that", strings.Join(r.DeadUnknown, ", ")))
 	}
-	return append(lines, deadTimes(r)...)
+	return append(append(lines, deadTimes(r)...), aborted(r)...)
+}
+
+// aborted says which open transactions a backup with force has aborted.
+func aborted(r client.LockReport) []string {
+	var lines []string
+	for _, t := range r.Aborted() {
+		lines = append(lines, fmt.Sprintf("aborted: transaction %s of coordinator %s, which had been open for %.1f s, at %s", t.ID, t.Coordinator, t.AgeSeconds, strings.Join(t.Servers, ", ")))
+	}
+	unknown := map[string]bool{}
+	for _, a := range r.Attempts {
+		for _, server := range a.AbortsUnknown {
+			unknown[server] = true
+		}
+	}
+	if len(unknown) > 0 {
+		lines = append(lines, "aborted: UNKNOWN whether other transactions were at "+strings.Join(slices.Sorted(maps.Keys(unknown)), ", ")+", of which an answer was lost")
+	}
+	return lines
 }
 
 // deadTimes says for each server at which writers waited how long, over all attempts.

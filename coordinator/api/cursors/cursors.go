@@ -40,19 +40,19 @@ type API struct {
 	Catalog *catalog.Catalog
 	Router  Router
 	Store   *cursor.Store
-	TTL     time.Duration // of a cursor whose client asks for none
+	// Join is a transaction's context for a request that does not name it: a cursor reads in the transaction that it was made in.
+	Join func(ctx context.Context, db string, id dbclient.TxnID) (_ context.Context, leave func(), err error)
+	TTL  time.Duration // of a cursor whose client asks for none
 }
 
 // Routes returns the paths that an API answers.
 func (a *API) Routes() []rest.Route {
 	return []rest.Route{
-		{Method: "PUT", Pattern: "/_api/simple/all", Handler: rest.WithoutTransaction(a.allDocuments)},
+		{Method: "PUT", Pattern: "/_api/simple/all", Handler: a.allDocuments, Transaction: rest.Joins},
 		{Method: "POST", Pattern: "/_api/cursor", Handler: rest.NotSupported("queries are")},
-		{Method: "PUT", Pattern: "/_api/cursor/{id}", Handler: a.nextBatch},
-		{Method: "POST", Pattern: "/_api/cursor/{id}", Handler: a.nextBatch},
-		{Method: "DELETE", Pattern: "/_api/cursor/{id}", Handler: a.dropCursor},
-		{Method: "POST", Pattern: "/_api/transaction/{command}", Handler: rest.NotSupported("stream transactions are")},
-		{Method: "POST", Pattern: "/_api/transaction", Handler: rest.NotSupported("transactions are")},
+		{Method: "PUT", Pattern: "/_api/cursor/{id}", Handler: a.nextBatch, Transaction: rest.Joins},
+		{Method: "POST", Pattern: "/_api/cursor/{id}", Handler: a.nextBatch, Transaction: rest.Joins},
+		{Method: "DELETE", Pattern: "/_api/cursor/{id}", Handler: a.dropCursor, Transaction: rest.Joins},
 	}
 }
 
@@ -72,6 +72,7 @@ func (a *API) allDocuments(c *rest.Call) error {
 		return err
 	}
 	source := a.source(c.DB, snap, coll)
+	source.Transaction = transactionOf(c.R.Context())
 	source.Skip = uint64(or(q.Skip, 0))
 	left := count - min(count, source.Skip)
 	if q.Limit != nil {
@@ -167,7 +168,12 @@ func (a *API) nextBatch(c *rest.Call) error {
 		return err
 	}
 	defer done()
-	batch, err := cur.Next(c.R.Context())
+	ctx, leave, err := a.within(c, dbclient.TxnID(cur.Transaction()))
+	if err != nil {
+		return err
+	}
+	defer leave()
+	batch, err := cur.Next(ctx)
 	if err != nil {
 		return err
 	}

@@ -28,10 +28,14 @@ type Collections struct {
 func (cs *Collections) Routes() []rest.Route {
 	const one = "/_api/collection/{collection}"
 	get := func(what string, h rest.Handler) rest.Route {
-		return rest.Route{Method: "GET", Pattern: one + what, Handler: rest.WithoutTransaction(h)}
+		return rest.Route{Method: "GET", Pattern: one + what, Handler: h}
 	}
 	put := func(what string, h rest.Handler) rest.Route {
-		return rest.Route{Method: "PUT", Pattern: one + what, Handler: rest.WithoutTransaction(h)}
+		return rest.Route{Method: "PUT", Pattern: one + what, Handler: h}
+	}
+	contents := func(r rest.Route) rest.Route {
+		r.Transaction = rest.Joins
+		return r
 	}
 	return []rest.Route{
 		{Method: "GET", Pattern: "/_api/collection", Handler: cs.list},
@@ -40,13 +44,13 @@ func (cs *Collections) Routes() []rest.Route {
 		get("", cs.show(shortForm)),
 		get("/properties", cs.show(properties)),
 		put("/properties", cs.change),
-		get("/count", cs.count(func(n uint64, _ string) rest.Fields { return rest.Fields{"count": n} })),
-		get("/figures", cs.count(figures)),
-		get("/revision", cs.count(func(_ uint64, rev string) rest.Fields { return rest.Fields{"revision": rev} })),
-		get("/checksum", cs.checksum),
+		contents(get("/count", cs.count(func(n uint64, _ string) rest.Fields { return rest.Fields{"count": n} }))),
+		contents(get("/figures", cs.count(figures))),
+		contents(get("/revision", cs.count(func(_ uint64, rev string) rest.Fields { return rest.Fields{"revision": rev} }))),
+		contents(get("/checksum", cs.checksum)),
 		get("/shards", cs.showShards),
 		get("/{what}", unknownPart),
-		put("/truncate", cs.truncate),
+		contents(put("/truncate", cs.truncate)),
 		put("/responsibleShard", responsibleShard(cs.Catalog)),
 		put("/loadIndexesIntoMemory", cs.acknowledge),
 		put("/recalculateCount", cs.acknowledge),

@@ -34,7 +34,7 @@ func (a *API) Routes() []rest.Route {
 		{Method: "DELETE", Pattern: all, Handler: func(c *rest.Call) error { return a.selectArray(c, dbclient.OpRemove) }},
 	}
 	for i := range routes {
-		routes[i].Handler = rest.WithoutTransaction(routes[i].Handler)
+		routes[i].Transaction = rest.Joins
 	}
 	return routes
 }

@@ -31,7 +31,7 @@ type Imports struct {
 
 // Routes returns the path that Imports answers.
 func (im *Imports) Routes() []rest.Route {
-	return []rest.Route{{Method: "POST", Pattern: "/_api/import", Handler: im.serve}}
+	return []rest.Route{{Method: "POST", Pattern: "/_api/import", Handler: im.serve, Transaction: rest.Joins}}
 }
 
 func (im *Imports) serve(c *rest.Call) error {

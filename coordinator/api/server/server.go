@@ -41,7 +41,7 @@ type API struct {
 	Limits  network.Limits
 	Catalog *catalog.Catalog
 	Cursors Cursors
-	Backups Metrics
+	Counted []Metrics
 }
 
 // Routes returns the paths that an API answers.
@@ -71,12 +71,16 @@ func (a *API) Routes() []rest.Route {
 // metrics answers with this coordinator's metrics for Prometheus.
 func (a *API) metrics(c *rest.Call) error {
 	u := a.Cursors.Usage()
-	a.Limits.ServeMetrics(c.W, append([]network.Metric{
+	all := []network.Metric{
 		{Name: "stasis_cursors", Kind: "gauge", Help: "Open cursors.", Value: u.Open},
 		{Name: "stasis_cursors_memory_bytes", Kind: "gauge", Help: "Bytes that are counted for open cursors.", Value: u.Bytes},
 		{Name: "stasis_cursors_memory_limit_bytes", Kind: "gauge", Help: "Bytes that open cursors may take.", Value: u.MaxBytes},
 		{Name: "stasis_cursors_refused_total", Kind: "counter", Help: "Cursors refused for want of memory.", Value: u.Refused},
-	}, a.Backups.Metrics()...)...)
+	}
+	for _, part := range a.Counted {
+		all = append(all, part.Metrics()...)
+	}
+	a.Limits.ServeMetrics(c.W, all...)
 	return nil
 }
 

@@ -18,7 +18,7 @@ const noUsers = "users, passwords and access tokens are not supported by this ve
 // Routes returns the paths that the package answers.
 func Routes() []rest.Route {
 	routes := []rest.Route{
-		{Method: "POST", Pattern: "/_open/auth", Handler: logIn},
+		{Method: "POST", Pattern: "/_open/auth", Handler: logIn, Transaction: rest.Aside},
 		{Method: "POST", Pattern: "/_open/auth/renew", Handler: func(*rest.Call) error {
 			return apierror.New(apierror.UserNotFound, "there is no token to renew: authentication is off")
 		}},

@@ -21,6 +21,7 @@ import (
 type Servers interface {
 	piece.Lister
 	GateLock(ctx context.Context, t dbclient.Target, r dbclient.GateLockRequest, granted func(dbclient.GateLockResponse)) error
+	AbortOpen(ctx context.Context, t dbclient.Target, r dbclient.TxnAbortRequest) (dbclient.TxnAbortResponse, error)
 	GateRelease(ctx context.Context, t dbclient.Target, r dbclient.GateReleaseRequest) (dbclient.GateReleaseResponse, error)
 	Prepare(ctx context.Context, t dbclient.Target, r dbclient.PieceRequest) error
 	Cut(ctx context.Context, t dbclient.Target, r dbclient.CutRequest) (dbclient.CutResponse, error)

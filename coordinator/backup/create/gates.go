@@ -25,6 +25,7 @@ type globalLock struct {
 	shards   map[string]topology.Shard // in Plan
 	timeouts Timeouts
 
+	forced     bool      // the timeout has ended: open transactions are aborted
 	first      time.Time // the first attempt
 	silent     silentSince
 	dead       *deadTimes
@@ -40,6 +41,8 @@ type globalLock struct {
 // once, and so does a server that stays silent.
 func (g *globalLock) lock(ctx context.Context, h *holds, window time.Duration, a *certificate.Attempt) error {
 	asked := time.Now()
+	h.evicts = g.evict(ctx)
+	defer h.evicts.stop()
 	request := dbclient.GateLockRequest{
 		ID: g.op.ID, Nonce: g.op.Nonce, Attempt: h.attempt, WindowSeconds: window.Seconds(), LockMode: g.report.LockMode,
 		// The first gate waits for the last one, and for all cuts. Beats bound the hold of a

@@ -23,6 +23,7 @@ type holds struct {
 	group   sync.WaitGroup
 	alive   context.Context // ends, with the reason, when the first hold is lost
 	lose    context.CancelCauseFunc
+	evicts  *eviction        // nil: no open transaction is aborted
 	each    map[string]*hold // by server; none is added once the gates are asked for
 }
 

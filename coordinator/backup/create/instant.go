@@ -2,6 +2,7 @@ package create
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"stasis/client/certificate"
@@ -42,15 +43,18 @@ func (c *creation) holdInstant(ctx context.Context) error {
 		return c.cutUnprotected(ctx, last.Failures())
 	}
 	return apierror.New(apierror.BackupCreate, "no global lock within %v (%d attempts in lock mode %s%s); the last failed on %s",
-		time.Since(c.gates.first).Round(time.Millisecond), len(attempts), c.request.LockMode, forced(c.request), last.Failures())
+		time.Since(c.gates.first).Round(time.Millisecond), len(attempts), c.request.LockMode, c.forced(), last.Failures())
 }
 
-// forced says in an error what force has done: it promises more than there is to do.
-func forced(r Request) string {
-	if r.Force {
-		return ", for another timeout by force, which found no stream transaction to abort: this version has none"
+// forced says in an error what force has done.
+func (c *creation) forced() string {
+	switch {
+	case !c.request.Force:
+		return ""
+	case c.request.LockMode != certificate.LockModeTransactions:
+		return fmt.Sprintf(", for another timeout by force, which aborts no transaction in lock mode %s: none is waited for that is merely open", c.request.LockMode)
 	}
-	return ""
+	return fmt.Sprintf(", for another timeout by force, which has aborted %d open transactions", len(c.gates.report.Aborted()))
 }
 
 // tryWindows makes attempts until one succeeds or the timeout ends. With force it takes a second
@@ -73,6 +77,7 @@ func (c *creation) tryWindows(ctx context.Context) (held bool, err error) {
 			return false, nil
 		}
 		deadline, forced = deadline.Add(c.request.Timeout), true
+		c.gates.forced = true
 	}
 }
 

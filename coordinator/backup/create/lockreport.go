@@ -18,6 +18,7 @@ func (g *globalLock) reported(a certificate.Attempt, h *holds, began time.Time) 
 		}
 	}
 	g.addCuts(&a)
+	h.evicts.into(&a)
 	if len(a.Failed) == 0 {
 		g.report.SkewSeconds, g.report.SlackSeconds = a.SkewSeconds, a.SlackSeconds
 	}

@@ -23,8 +23,9 @@ const maxLockGrowth = 100
 // Deadline, if it is set, bounds everything up to the commit. The first attempt to hold
 // all gates waits for LockWait; each later one LockGrowth times as long as the one before.
 //
-// Force goes on trying for another Timeout. (This version has no stream transactions that it
-// could abort. Only single writes hold a gate up, and they end soon.) With AllowInconsistent
+// Force goes on trying for another Timeout, and aborts meanwhile the stream transactions that
+// are open: not those that are being committed, and none in lock mode commits, which waits for
+// none that is open. With AllowInconsistent
 // the backup goes on without the global lock if that cannot be acquired, and is marked as
 // potentially inconsistent for ever.
 //
