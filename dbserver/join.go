@@ -67,6 +67,9 @@ func (s *Server) engineOptions() engine.Options {
 	o := s.config.Engine
 	o.FS, o.Logger = s.config.FS, s.log.Named("engine")
 	o.Health, o.SyncBound = s.disk.watch, s.config.Timing.Unsynced
+	o.Scrub = &engine.Scrub{Hold: s.reader.BackupRuns, Wall: s.config.Wall, Found: func(table string, why error) {
+		s.disk.emit(event.TableDamaged, table+" "+why.Error())
+	}}
 	return o
 }
 

@@ -46,7 +46,7 @@
 //	replication  shard leader  LeadershipTaken { FollowerCopied FollowerInSync FollowerNotInSync } (LeadershipResigned | LeadershipLost)
 //	agency       agents        AgentLeads AgentLeadsNoMore
 //	supervision  the leader    ServerHealthChanged, AgencyLockExpired, JobCreated, ShardLeaderChanged, …
-//	dbserver     DB servers    DiskHangs DiskAnswers ShardsReopened
+//	dbserver     DB servers    DiskHangs DiskAnswers ShardsReopened TableDamaged
 //
 // No event is emitted for a single document.
 //

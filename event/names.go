@@ -110,4 +110,5 @@ const (
 	DiskHangs      Name = "disk hangs"
 	DiskAnswers    Name = "disk answers again"
 	ShardsReopened Name = "shards opened again"
+	TableDamaged   Name = "table damaged" // a file of the engine is not what was written; Detail says which
 )

@@ -79,11 +79,16 @@ func publicRoutes(mux *http.ServeMux, p public) {
 		}, nil
 	})
 	for _, path := range []string{"/_admin/metrics", "/_admin/metrics/v2"} {
-		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
-			p.limits.ServeMetrics(w, metrics(p.status().Transactions)...)
+		mux.Handle(path, only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+			of := append(metrics(p.status().Transactions), tableMetrics(scrubbedOf(r.Context(), p.access))...)
+			p.limits.ServeMetrics(w, of...)
 		}))
 	}
-	get("/_admin/status", func(*http.Request) (any, error) { return p.details(), nil })
+	get("/_admin/status", func(r *http.Request) (any, error) {
+		answer := p.details()
+		answer["tables"] = tableStatus(scrubbedOf(r.Context(), p.access)) // beyond what ArangoDB has
+		return answer, nil
+	})
 }
 
 // details is the answer to /_admin/status.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"stasis/dbserver/backup/piece"
@@ -130,7 +131,9 @@ func (a *Attempts) link(ctx context.Context, cut *engine.Cut, req dbclient.LinkR
 		return meta, err
 	}
 	m.Doing("hashes the files of its piece", nil)
-	manifest, err := piece.Inventory(ctx, counted, folder.EngineDir(), piece.Hashed, a.pieces.knownHashes(counted))
+	manifest, err := piece.Inventory(ctx, counted, folder.EngineDir(), piece.Hashed, piece.Known{
+		Written: cut.Sum, Earlier: sync.OnceValue(func() piece.Hashes { return a.pieces.knownHashes(counted) }),
+	})
 	if err != nil {
 		return meta, err
 	}

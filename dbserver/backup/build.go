@@ -11,6 +11,7 @@ import (
 	"stasis/dbserver/backup/piece"
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/dbserver/engine/sums"
 	"stasis/dbserver/shard"
 )
 
@@ -63,7 +64,21 @@ func (b builder) bring(ctx context.Context, from piece.Folder, engineDir string)
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
+	if err := sums.Write(b.disk, engineDir, sumsOf(manifest)); err != nil {
+		return err
+	}
 	return b.disk.SyncDir(engineDir)
+}
+
+// sumsOf are the sums of the tables that a manifest vouches for. The staged engine has the same files.
+func sumsOf(m piece.Manifest) map[string]string {
+	known := map[string]string{}
+	for _, f := range m.Files {
+		if engine.IsImmutable(f.Name) && f.SHA256 != "" {
+			known[f.Name] = f.SHA256
+		}
+	}
+	return known
 }
 
 // bringFile links or copies one file. It compares what it copies with the manifest,

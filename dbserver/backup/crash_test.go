@@ -103,7 +103,7 @@ func TestCrashWhileMakingAPiece(t *testing.T) {
 		require.Equal(t, []string{testID}, names(t, c.fs, "data/backups"), "a committed piece is lost: %s", c.at)
 		v, err := store.Published.Verify(t.Context(), testID)
 		require.NoError(t, err, c.at)
-		require.Empty(t, v.Problems, c.at)
+		require.Empty(t, v.Problems, "a committed piece is damaged: %s", c.at)
 		require.Equal(t, 50, rows(t, c.fs, "data/backups/"+testID+"/engine"), c.at)
 	}
 }

@@ -113,7 +113,7 @@ func (r *Restores) describeFailsafe(req dbclient.StageRequest, aside string) err
 	if err != nil {
 		return err
 	}
-	manifest, err := piece.Inventory(context.Background(), r.disk.FS, aside, piece.Sized, nil)
+	manifest, err := piece.Inventory(context.Background(), r.disk.FS, aside, piece.Sized, piece.Known{})
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestStepWaitsNoLongerThanItsContext(t *testing.T) {
 	bubbles.Test(t, func(t *testing.T) {
 		back, hung := make(chan struct{}), atomic.Bool{}
 		s := newServer(t, errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, piece.FileDump+piece.SuffixTemp) {
+			if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, piece.FileDump) {
 				hung.Store(true)
 				<-back
 			}

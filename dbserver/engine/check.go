@@ -1,12 +1,9 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -36,31 +33,13 @@ func checkTables(fs vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	options := &pebble.Options{FS: fs, FormatMajorVersion: pebble.FormatNewest}
-	options.EnsureDefaults()
 	for _, name := range names {
 		if n := len(name); n < 4 || name[n-4:] != ".sst" {
 			continue
 		}
-		if err := checkTable(fs, fs.PathJoin(dir, name), options.MakeReaderOptions()); err != nil {
+		if err := checkBlocks(fs, fs.PathJoin(dir, name)); err != nil {
 			return fmt.Errorf("table %s: %w", name, err)
 		}
 	}
 	return nil
-}
-
-func checkTable(fs vfs.FS, path string, options sstable.ReaderOptions) error {
-	file, err := fs.Open(path)
-	if err != nil {
-		return err
-	}
-	readable, err := sstable.NewSimpleReadable(file)
-	if err != nil {
-		return errors.Join(err, file.Close())
-	}
-	reader, err := sstable.NewReader(context.Background(), readable, options)
-	if err != nil {
-		return errors.Join(err, readable.Close())
-	}
-	return errors.Join(reader.ValidateBlockChecksums(), reader.Close())
 }

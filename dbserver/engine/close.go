@@ -31,11 +31,14 @@ func (e *Engine) close() error {
 	e.closed = true
 	e.life.Unlock()
 	e.calls.workers.end()
+	e.scrub()
 	if e.fail.err() != nil {
 		return e.closeFailed()
 	}
 	e.work.Wait()
-	return errors.Join(e.syncer.close(), e.fail.guard(e.db.Close))
+	err := errors.Join(e.syncer.close(), e.fail.guard(e.db.Close))
+	e.fs.sums.Stop() // it has what was written by the closing, too
+	return err
 }
 
 // lockForClose waits for the calls that run. It polls, because a goroutine that waits for a
@@ -64,6 +67,7 @@ func (e *Engine) closeFailed() error {
 		defer close(closed)
 		<-e.syncer.done
 		e.work.Wait()
+		e.fs.sums.Stop()
 		if err := e.fail.guard(e.db.Close); err != nil {
 			e.options.Logger.Debug("close of a failed engine", "error", err)
 		}

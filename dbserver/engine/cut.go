@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"stasis/internal/apierror"
+	"stasis/internal/failpoint"
 )
 
 // pollStall is how often PrepareCut checks whether a stall is near.
@@ -36,6 +37,10 @@ func (e *Engine) PrepareCut(ctx context.Context) error {
 	if err := e.refuse(); err != nil {
 		return err
 	}
+	if err := refuseDamage(e); err != nil { // before writers are held for a cut that cannot be
+		return err
+	}
+	defer e.fs.sums.Insist()() // the cut will have what is written now
 	MeterOf(ctx).Doing("flushes its memory", e.fs.tables.count)
 	flushed := make(chan error, 1)
 	e.work.Go(func() { flushed <- e.fail.guard(e.writes.flush) })
@@ -135,7 +140,9 @@ func (e *Engine) rotate() error {
 func (c *Cut) checkpoint() {
 	err := c.e.fail.guard(func() error { return c.e.db.Checkpoint(c.copy.dir) })
 	if err == nil {
-		err = c.checkFiles()
+		if err = c.checkFiles(); err == nil && !failpoint.Off("cut-without-damage") {
+			err = c.copy.rotten // a restore would refuse it
+		}
 		if err != nil {
 			_ = c.e.fs.RemoveAll(c.copy.dir) // the owner of dir removes it too
 		}
@@ -185,6 +192,18 @@ func (c *Cut) Wait(ctx context.Context) error {
 		return c.err
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the links of %s: %w", c.copy.dir, ctx.Err())
+	}
+}
+
+// Sum returns size and SHA-256 (in hex) of a table of the copy, as it was written. It is known only of
+// tables whose sums the engine has, and after Wait.
+func (c *Cut) Sum(name string) (size int64, sha256 string, known bool) {
+	select {
+	case <-c.done:
+		s, known := c.copy.sums[name]
+		return s.Size, s.SHA256, known
+	default:
+		return 0, "", false
 	}
 }
 

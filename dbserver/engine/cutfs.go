@@ -7,15 +7,18 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"stasis/dbserver/engine/sums"
 )
 
 // cutFS sees what Pebble does to the disk. It holds a checkpoint back at the moment at
 // which the checkpoint makes its folder, lets no table be copied into it, and ends the copy
-// of a log where the log ends.
+// of a log where the log ends. It has the sums of tables computed while they are written.
 type cutFS struct {
 	vfs.FS
-	space  *spaceFS // what the engine itself writes goes through it
-	tables Meter    // of what is done to tables that are being written: by flushes and compactions
+	space  *spaceFS   // what the engine itself writes goes through it
+	sums   *sums.Book // of the engine's tables; nil: none are kept
+	tables Meter      // of what is done to tables that are being written: by flushes and compactions
 
 	mu   sync.Mutex
 	copy *cutCopy // that is being made; nil between cuts
@@ -31,12 +34,14 @@ type cutCopy struct {
 	once    sync.Once     // closes proceed
 	dropped bool          // set before proceed is closed: the checkpoint must fail
 
-	links atomic.Int64 // hard links made
-	work  Meter        // of what is done in the folder
+	links  atomic.Int64        // hard links made
+	sums   map[string]sums.Sum // of the linked tables, as far as they are known; of the checkpoint until it ends
+	rotten error               // the first linked table that is known to be damaged
+	work   Meter               // of what is done in the folder
 }
 
 func newCutCopy(dir, from string) *cutCopy {
-	return &cutCopy{dir: dir, from: from, folder: make(chan struct{}), proceed: make(chan struct{})}
+	return &cutCopy{dir: dir, from: from, folder: make(chan struct{}), proceed: make(chan struct{}), sums: map[string]sums.Sum{}}
 }
 
 // goOn lets the checkpoint go on.
@@ -100,14 +105,44 @@ func (f *cutFS) OpenDir(name string) (vfs.File, error) {
 	return file, err
 }
 
-// Link counts the hard links of a cut.
+// Link counts the hard links of a cut, and notes what is known of the tables that they are of.
 func (f *cutFS) Link(oldname, newname string) error {
+	c := f.inside(newname)
+	if c == nil {
+		f.sums.Forget(newname)
+		return f.FS.Link(oldname, newname)
+	}
 	err := f.FS.Link(oldname, newname)
-	if c := f.inside(newname); c != nil && err == nil {
+	if err == nil {
 		c.links.Add(1)
 		c.work.did(nil)
+		if s, known := f.sums.Of(f.PathBase(newname)); known {
+			c.sums[f.PathBase(newname)] = s
+		}
+		if why := f.sums.Damage(f.PathBase(newname)); why != nil && c.rotten == nil {
+			c.rotten = fmt.Errorf("table %s is damaged: %w", f.PathBase(newname), why)
+		}
 	}
 	return err
+}
+
+// Remove takes a table's sum with the table.
+func (f *cutFS) Remove(name string) error {
+	f.sums.Forget(name)
+	return f.FS.Remove(name)
+}
+
+// Rename gives the new name another file.
+func (f *cutFS) Rename(from, to string) error {
+	f.sums.Forget(from)
+	f.sums.Forget(to)
+	return f.FS.Rename(from, to)
+}
+
+// OpenReadWrite may change the file.
+func (f *cutFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f.sums.Forget(name)
+	return f.FS.OpenReadWrite(name, c, o...)
 }
 
 // Create refuses to copy a table into a cut, which Pebble tries when a link fails, and
@@ -117,7 +152,7 @@ func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	if c == nil {
 		file, err := f.space.Create(name, category)
 		if IsImmutable(name) {
-			return f.tables.file(file, err)
+			return f.tables.file(f.sums.Writing(name, file, err))
 		}
 		return file, err
 	}
@@ -132,6 +167,8 @@ func (f *cutFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 
 // ReuseForWrite is for the engine's own logs.
 func (f *cutFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f.sums.Forget(from)
+	f.sums.Forget(to)
 	return f.space.ReuseForWrite(from, to, category)
 }
 

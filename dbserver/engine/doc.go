@@ -45,6 +45,11 @@
 // disk space and time. Every file of the copy must be older than the new log. If a new
 // version of Pebble changes the order, cuts fail and TestCutOrderInsidePebble says why.
 //
+// # Sums of tables
+//
+// The engine's file system computes the SHA-256 of tables while they are written, and package sums keeps
+// them. [Cut.Sum] says what is known of the tables of a cut.
+//
 // # After a crash
 //
 // Open replays the log. The folder of a cut that was not complete may exist in part; its

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -26,6 +27,7 @@ type Engine struct {
 	cutting chan struct{}  // holds a token while a cut is made
 	work    sync.WaitGroup // goroutines of cuts, flushes and calls that may be abandoned
 	calls   calls
+	scrub   context.CancelFunc // ends the scrub
 
 	life   sync.RWMutex // read: a call runs; write: closing
 	closed bool

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,9 @@ func fileNumber(name string) (uint64, bool) {
 	n, err := strconv.ParseUint(digits, 10, 64)
 	return n, err == nil
 }
+
+// tableName is the name of a table's file.
+func tableName(number uint64) string { return fmt.Sprintf("%06d.sst", number) }
 
 // IsImmutable says whether an engine's file of this name never changes once it is
 // complete, so that it may be shared by hard links.

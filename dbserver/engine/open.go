@@ -2,10 +2,10 @@ package engine
 
 import (
 	"errors"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/hashicorp/go-hclog"
+
+	"stasis/dbserver/engine/sums"
 )
 
 // Open opens the engine in dir, and makes it if it is missing (unless MustExist). The
@@ -24,8 +24,11 @@ func Open(dir string, o Options) (*Engine, error) {
 		e.fs.FS = o.Health.FS(o.FS)
 	}
 	e.fs.space = &spaceFS{FS: e.fs.FS, log: o.Logger}
+	if !o.ReadOnly {
+		e.fs.sums = sums.New(e.fs.FS, dir, o.Logger)
+	}
 	err := e.fail.guard(func() (err error) {
-		popts := o.pebble(e.fs, pebbleLogger{e.fail}, events(o.Logger, &e.lastLog))
+		popts := o.pebble(e.fs, pebbleLogger{e.fail}, events(e))
 		e.db, err = pebble.Open(dir, popts)
 		return err
 	})
@@ -34,15 +37,26 @@ func Open(dir string, o Options) (*Engine, error) {
 	}
 	e.writes = newPipeline(e.db, e.fail)
 	e.syncer = newSyncer(e.syncLog, o.SyncInterval, e.fail)
+	keepSums(e)
+	startScrub(e)
 	if err := e.loadEpoch(); err != nil {
 		return nil, errors.Join(&DirError{"open", dir, err}, e.Close())
 	}
 	return e, nil
 }
 
-// events are Pebble's reports that the engine follows. lastLog gets the number of each new
-// log.
-func events(log hclog.Logger, lastLog *atomic.Uint64) *pebble.EventListener {
+// events are Pebble's reports that the engine follows: the number of each new log, and the tables that its
+// version gets.
+func events(e *Engine) *pebble.EventListener {
+	log := e.options.Logger
+	installed := func(err error, tables []pebble.TableInfo) {
+		if err != nil {
+			return
+		}
+		for _, t := range tables {
+			e.fs.sums.Installed(tableName(uint64(t.FileNum)))
+		}
+	}
 	return &pebble.EventListener{
 		BackgroundError: func(err error) { log.Error("flush or compaction", "error", err) },
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
@@ -50,9 +64,11 @@ func events(log hclog.Logger, lastLog *atomic.Uint64) *pebble.EventListener {
 		},
 		DiskSlow:        func(i pebble.DiskSlowInfo) { log.Warn("disk is slow", "operation", i.String()) },
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { log.Warn("writers stall", "reason", i.Reason) },
+		FlushEnd:        func(i pebble.FlushInfo) { installed(i.Err, i.Output) },
+		CompactionEnd:   func(i pebble.CompactionInfo) { installed(i.Err, i.Output.Tables) },
 		WALCreated: func(i pebble.WALCreateInfo) {
 			if i.Err == nil {
-				lastLog.Store(uint64(i.FileNum))
+				e.lastLog.Store(uint64(i.FileNum))
 			}
 		},
 	}

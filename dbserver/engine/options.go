@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"stasis/dbserver/diskhealth"
+	"stasis/internal/wall"
 )
 
 // Defaults of Options.
@@ -38,7 +39,15 @@ type Options struct {
 	NoCompactions bool          // tables stay as they are: for an engine that is read, and whose new tables are in memory
 
 	Health    *diskhealth.Watch // of the disk; nil: calls wait for the disk as long as it takes
+	Scrub     *Scrub            // nil: tables are not read but by who needs them
 	SyncBound time.Duration     // age of the oldest commit not on disk from which new writes are refused; 0: DefaultSyncBound
+}
+
+// Scrub has the engine read its tables now and then; see package scrub.
+type Scrub struct {
+	Hold  func() bool                   // nothing is read while it is true
+	Found func(table string, why error) // called, once in a process, for each table that is damaged
+	Wall  wall.Clock                    // when tables are read again
 }
 
 func (o Options) withDefaults() Options {

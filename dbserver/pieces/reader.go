@@ -77,3 +77,7 @@ func (r *Reader) AwaitLost(ctx context.Context, nonce string) error {
 	_, err := r.cache.Wait(ctx, func(now agencyclient.Snapshot) bool { return Creator(now.Root) != nonce })
 	return err
 }
+
+// BackupRuns says whether some backup holds the agency lock, as far as this server has heard. A backup
+// asks for no gate before every server has heard of it, see UnderLock.
+func (r *Reader) BackupRuns() bool { return Creator(r.cache.Snapshot().Root) != "" }

@@ -117,7 +117,7 @@ func certify(t *testing.T, pieces []reader.Piece, edit func(*certificate.Certifi
 		require.NoError(t, err)
 		manifest, err := folder.ListedManifest()
 		require.NoError(t, err)
-		there, err := piece.Inventory(context.Background(), p.FS, folder.EngineDir(), piece.Hashed, nil)
+		there, err := piece.Inventory(context.Background(), p.FS, folder.EngineDir(), piece.Hashed, piece.Known{})
 		require.NoError(t, err)
 		manifest.Files = there.Files
 		dump, err := piece.Disk{FS: p.FS}.ReadFile(folder.PathOf(piece.FileDump))

@@ -60,7 +60,7 @@ func certifyAgain(t *testing.T, pieces []Piece, changed int) {
 	require.NoError(t, err)
 	manifest, err := folder.ListedManifest()
 	require.NoError(t, err)
-	there, err := piece.Inventory(context.Background(), p.FS, folder.EngineDir(), piece.Hashed, nil)
+	there, err := piece.Inventory(context.Background(), p.FS, folder.EngineDir(), piece.Hashed, piece.Known{})
 	require.NoError(t, err)
 	manifest.Files = there.Files
 	dump, err := piece.Disk{FS: p.FS}.ReadFile(folder.PathOf(piece.FileDump))

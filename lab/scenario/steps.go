@@ -21,7 +21,7 @@ var stepsOf = map[string][]string{
 	"upload":   transferSteps,
 	"download": transferSteps,
 	"": {
-		"disk hangs", "disk answers again", "shards opened again", "agent leads", "agent leads no more",
+		"disk hangs", "disk answers again", "shards opened again", "table damaged", "agent leads", "agent leads no more",
 		"leadership taken", "leadership resigned", "leadership lost", "follower in sync", "follower no longer in sync",
 		"follower copied", "server health changed", "agency lock expired", "agency lock broken", "holder without agency lock removed",
 		"unfinished creation removed", "supervision mode changed", "grace period changed", "server maintenance changed",

@@ -59,7 +59,7 @@ func validContent(name string) bool {
 		return true
 	}
 	base, inside := strings.CutPrefix(name, enginePrefix)
-	return inside && engineFile.MatchString(base) && !strings.Contains(base, "..") && base != fileLock && base != FileRestored
+	return inside && engineFile.MatchString(base) && !strings.Contains(base, "..") && !isOwn(base)
 }
 
 // matches compares the engine's files with the piece's own manifest, both ways.

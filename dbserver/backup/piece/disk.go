@@ -48,6 +48,43 @@ func (d Disk) writeSynced(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
+// newFile is a file that writeNew writes.
+type newFile struct {
+	name string
+	data []byte
+}
+
+// writeNew writes files into a folder that no reader takes for complete yet, and makes them and all other
+// names in the folder durable. The disk gets all of it before the first sync, so that one journal entry
+// can have it all. After an error or a crash any part may be there.
+func (d Disk) writeNew(dir string, files ...newFile) (err error) {
+	var open []vfs.File
+	defer func() {
+		for _, f := range open {
+			err = errors.Join(err, f.Close())
+		}
+		err = NoSpace(err)
+	}()
+	for _, file := range files {
+		f, err := d.Create(d.PathJoin(dir, file.name), vfs.WriteCategoryUnspecified)
+		if err != nil {
+			return err
+		}
+		open = append(open, f)
+		if _, err := f.Write(append([]byte(nil), file.data...)); err != nil { // Write may change what it is given
+			return err
+		}
+	}
+	if !failpoint.Off("new-files-are-synced") {
+		for _, f := range open {
+			if err := f.Sync(); err != nil {
+				return err
+			}
+		}
+	}
+	return d.SyncDir(dir)
+}
+
 // Move renames durably, within one folder or between two. It syncs the target's folder
 // before the source's, so that a crash cannot lose both names.
 func (d Disk) Move(from, to string) error {
@@ -135,11 +172,16 @@ func (d Disk) ReadJSON(path string, into any) error {
 
 // WriteJSON writes a file of JSON, as WriteFile does.
 func (d Disk) WriteJSON(path string, value any) error {
-	data, err := json.MarshalIndent(value, "", "  ")
+	data, err := encodeJSON(value)
 	if err != nil {
 		return err
 	}
-	return d.WriteFile(path, append(data, '\n'))
+	return d.WriteFile(path, data)
+}
+
+func encodeJSON(value any) ([]byte, error) {
+	data, err := json.MarshalIndent(value, "", "  ")
+	return append(data, '\n'), err
 }
 
 // NoSpace gives the error of a full disk its number on the wire. It returns every other

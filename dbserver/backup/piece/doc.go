@@ -7,8 +7,8 @@
 //	CERTIFICATE.json  the evidence that the backup is one instant; a failsafe has none
 //	engine/           an engine directory, complete in itself
 //
-// META is written last and has the hashes of the manifest and the dump. A piece is
-// therefore complete when META is there, and each of its bytes is covered by META.
+// META has the hashes of the manifest and the dump, so each byte of the piece is covered by META. All
+// three are durable before the folder gets the name under which it is published.
 //
 // Disk is the file system through which all of this is written durably: write, sync,
 // rename, sync the folder.

@@ -114,23 +114,22 @@ func (f Folder) WithReplicas() (dbclient.Piece, error) {
 }
 
 // Describe completes a piece whose engine is in the folder: it writes the manifest, the
-// agency dump and, when those are durable, META. It fills in what META says of the two
-// and of the engine's files, and returns it.
+// agency dump and META, and makes them and the folder durable. It fills in what META says of the two
+// and of the engine's files, and returns it. The folder has no name yet by which a reader takes it for
+// complete.
 func (f Folder) Describe(meta dbclient.Piece, dump json.RawMessage, manifest Manifest) (dbclient.Piece, error) {
 	data, err := manifest.encode()
 	if err != nil {
 		return meta, err
 	}
-	if err := f.disk.WriteFile(f.at(FileManifest), data); err != nil {
-		return meta, err
-	}
-	if err := f.disk.WriteFile(f.at(FileDump), dump); err != nil {
-		return meta, err
-	}
 	meta.Keys = []dbclient.EncryptionKey{}
 	meta.NrFiles, meta.SizeInBytes, meta.CountIncludesFilesOnly = len(manifest.Files), manifest.bytes(), true
 	meta.ManifestSHA256, meta.AgencyDumpSHA256 = sumOf(data), sumOf(dump)
-	err = f.disk.WriteJSON(f.at(FileMeta), meta)
+	described, err := encodeJSON(meta)
+	if err != nil {
+		return meta, err
+	}
+	err = f.disk.writeNew(f.path, newFile{FileManifest, data}, newFile{FileDump, dump}, newFile{FileMeta, described})
 	meta.Replicas = manifest.Replicas
 	return meta, err
 }

@@ -7,13 +7,14 @@ import (
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/engine"
+	"stasis/internal/fileid"
 )
 
 // Hashes has the SHA-256 of files that never change and were hashed for an earlier
 // backup. Its key is the file, not the file's name, because file numbers start again
 // after a restore. A file whose bytes have rotted since keeps the hash of its right
 // content, so that Verify and a restore notice the damage.
-type Hashes map[fileID]File
+type Hashes map[fileid.ID]File
 
 // Learn adds what the manifest of a piece says of files that never change. It adds
 // nothing for a piece that cannot be read or that META does not vouch for: the hashes
@@ -35,7 +36,7 @@ func (k Hashes) Learn(f Folder, meta dbclient.Piece) {
 		if err != nil || info.Size() != file.Size {
 			continue
 		}
-		if id, ok := identify(info); ok {
+		if id, ok := fileid.Of(info); ok {
 			k[id] = file
 		}
 	}
@@ -46,7 +47,7 @@ func (k Hashes) of(name string, info vfs.FileInfo) (string, bool) {
 	if len(k) == 0 || !engine.IsImmutable(name) {
 		return "", false
 	}
-	id, ok := identify(info)
+	id, ok := fileid.Of(info)
 	if !ok {
 		return "", false
 	}

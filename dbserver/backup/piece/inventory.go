@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"stasis/dbserver/engine"
 )
 
 // Depth says how closely a file is looked at.
@@ -18,10 +20,34 @@ const (
 	Hashed Depth = true  // the hash, too
 )
 
+// Known says what is known of files that an Inventory then does not read. The zero value knows nothing.
+type Known struct {
+	Written func(name string) (size int64, sha256 string, known bool) // what was written under this name; nil: nothing
+	Earlier func() Hashes                                             // hashes of earlier pieces, asked for if Written lacks a table; nil: none
+}
+
+// file is a file of which all is known.
+func (k Known) file(name string) (f File, known bool) {
+	if k.Written == nil || !engine.IsImmutable(name) {
+		return File{}, false
+	}
+	f.Name = name
+	f.Size, f.SHA256, known = k.Written(name)
+	return f, known
+}
+
+// earlier are the hashes of earlier pieces, if they can help with this file.
+func (k Known) earlier(name string) Hashes {
+	if k.Earlier == nil || !engine.IsImmutable(name) {
+		return nil
+	}
+	return k.Earlier()
+}
+
 // Inventory lists the engine files in dir, ordered by name. It leaves out what is not
-// content: the lock file and the mark of a restore. It takes hashes from known where
-// that has them.
-func Inventory(ctx context.Context, fs vfs.FS, dir string, d Depth, known Hashes) (Manifest, error) {
+// content: the lock file, the mark of a restore and the engine's sums. It does not look at
+// files of which all is known.
+func Inventory(ctx context.Context, fs vfs.FS, dir string, d Depth, known Known) (Manifest, error) {
 	names, err := fs.List(dir)
 	if err != nil {
 		return Manifest{}, err
@@ -29,10 +55,14 @@ func Inventory(ctx context.Context, fs vfs.FS, dir string, d Depth, known Hashes
 	slices.Sort(names)
 	m := Manifest{Format: ManifestFormat, Files: []File{}}
 	for _, name := range names {
-		if name == fileLock || name == FileRestored {
+		if isOwn(name) {
 			continue
 		}
-		f, err := Measure(ctx, fs, fs.PathJoin(dir, name), d, known)
+		if f, all := known.file(name); all {
+			m.Files = append(m.Files, f)
+			continue
+		}
+		f, err := Measure(ctx, fs, fs.PathJoin(dir, name), d, known.earlier(name))
 		if err != nil {
 			return m, fmt.Errorf("%s: %w", name, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"stasis/dbserver/engine/sums"
 	"stasis/internal/backupname"
 )
 
@@ -27,6 +28,10 @@ const FileRestored = "RESTORED"
 
 // fileLock is Pebble's, inside an engine. It is not content of a piece.
 const fileLock = "LOCK"
+
+// isOwn says whether a file in an engine's directory belongs to the server that has it there, and is not
+// content of a piece.
+func isOwn(name string) bool { return name == fileLock || name == FileRestored || sums.IsOwn(name) }
 
 // SuffixPending ends the name of a folder whose piece is not published.
 const SuffixPending = backupname.Pending

@@ -93,7 +93,7 @@ func (v *verification) files(ctx context.Context) error {
 		v.problem("%s: %v", FileManifest, err)
 		return nil
 	}
-	there, err := Inventory(ctx, v.disk, v.EngineDir(), Sized, nil)
+	there, err := Inventory(ctx, v.disk, v.EngineDir(), Sized, Known{})
 	if err != nil {
 		v.problem("engine: %v", err)
 		return nil
