@@ -1,4 +1,4 @@
-package transactions
+package transactions_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"stasis/agency/agencytest"
 	agencyclient "stasis/agency/client"
 	"stasis/agency/keys"
+	"stasis/coordinator/api/transactions"
 	"stasis/coordinator/catalog"
 	"stasis/internal/apierror"
 	"stasis/internal/rest"
@@ -56,7 +57,7 @@ func TestTransactionOfAnotherCoordinator(t *testing.T) {
 	set(ops)
 	c := catalog.New(catalog.Options{Agency: agency, Cache: agency, ID: "CRDN-1", Logger: hclog.NewNullLogger(), AgencyTimeout: 10 * time.Second})
 	t.Cleanup(c.Close)
-	a := &API{ID: "CRDN-1", Catalog: c, HTTP: &http.Client{Transport: other}} // without a manager: it has begun none of them
+	a := &transactions.API{ID: "CRDN-1", Catalog: c, HTTP: &http.Client{Transport: other}} // without a manager: it has begun none of them
 	did := false
 	operation := rest.Route{Method: "POST", Pattern: "/operation", Transaction: rest.Joins, Handler: func(*rest.Call) error { did = true; return nil }}
 	mux := rest.NewMux(rest.Options{
