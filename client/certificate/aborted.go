@@ -7,12 +7,3 @@ type AbortedTransaction struct {
 	AgeSeconds  float64  `json:"age"`         // when it was aborted
 	Servers     []string `json:"servers"`     // whose gates it was inside
 }
-
-// Aborted returns the transactions that were aborted in all attempts.
-func (r LockReport) Aborted() []AbortedTransaction {
-	var all []AbortedTransaction
-	for _, a := range r.Attempts {
-		all = append(all, a.Aborted...)
-	}
-	return all
-}

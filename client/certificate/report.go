@@ -38,6 +38,15 @@ type LockReport struct {
 	SlackSeconds float64 `json:"slackSeconds"` // of the attempt that succeeded
 }
 
+// Aborted returns the transactions that were aborted in all attempts.
+func (r LockReport) Aborted() []AbortedTransaction {
+	var all []AbortedTransaction
+	for _, a := range r.Attempts {
+		all = append(all, a.Aborted...)
+	}
+	return all
+}
+
 // Attempt is one try to hold all gates at once.
 type Attempt struct {
 	WindowSeconds  float64           `json:"window"`

@@ -2,7 +2,6 @@ package transaction
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -10,18 +9,6 @@ import (
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
-
-func newEnding() *ending { return &ending{done: make(chan struct{}), settled: make(chan struct{})} }
-
-// answer says how an ending has ended. The first call counts.
-func (e *ending) answer(err error) {
-	select {
-	case <-e.done:
-	default:
-		e.err = err
-		close(e.done)
-	}
-}
 
 // abandon begins to abort a transaction that is running. It returns nil if it is not.
 func (t *Transaction) abandon(why string) *ending {
@@ -127,22 +114,4 @@ func (t *Transaction) endReaders(ctx context.Context) error {
 		t.held.ended(p.target.URL)
 		return nil
 	})
-}
-
-// each calls do for all at the same time, and returns the first error in their order: one that is not a closed gate rather than
-// one that is.
-func each[T any](all []T, do func(T) error) error {
-	errs := make([]error, len(all))
-	var group sync.WaitGroup
-	for i, one := range all {
-		group.Go(func() { errs[i] = do(one) })
-	}
-	group.Wait()
-	var first error
-	for _, err := range errs {
-		if err != nil && (first == nil || errors.Is(first, apierror.GateClosed) && !errors.Is(err, apierror.GateClosed)) {
-			first = err
-		}
-	}
-	return first
 }

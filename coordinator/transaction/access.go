@@ -162,5 +162,3 @@ func (t *Transaction) failed(ctx context.Context, at dbclient.TxnShard, write bo
 	}
 	return t.gone(err)
 }
-
-func isGone(err error) bool { return errors.Is(err, apierror.TxnGone) }

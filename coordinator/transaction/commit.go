@@ -4,39 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
-	"time"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
-
-// Steps of a commit, as the point coordinator/transaction/step names them.
-const (
-	stepBegun     = "begun"
-	stepEntered   = "entered"  // the gates of all servers that it has written to
-	stepPrepared  = "prepared" // all shards but the home
-	stepDecided   = "decided"
-	stepResolved  = "resolved"  // all shards know the decision
-	stepForgotten = "forgotten" // the decision
-)
-
-func step(ctx context.Context, name string) error {
-	return failpoint.Hit(ctx, "coordinator/transaction/step", name)
-}
-
-// commitment is one commit.
-type commitment struct {
-	t       *Transaction
-	e       *ending
-	ctx     context.Context // with the client's patience; ends when the decision must not be asked for any more
-	patient context.Context // with the client's patience; ends with the coordinator
-	home    *shard          // nil: nothing is written
-	others  []*shard
-}
 
 // commit commits the transaction, and answers when it is known what has become of it.
 func (t *Transaction) commit(ctx context.Context) error {
@@ -152,41 +125,6 @@ func (c *commitment) turn() error {
 	return nil
 }
 
-// reopen lets the transaction go on living: a backup has kept it out for longer than its client waits.
-func (c *commitment) reopen(err error) {
-	t := c.t
-	t.mu.Lock()
-	t.state, t.used = running, time.Now()
-	t.mu.Unlock()
-	c.e.answer(apierror.New(apierror.GateClosed, "transaction %s is not committed, and goes on living: commit it again: %w", t.id, err))
-}
-
-// fail aborts a transaction whose decision was not asked for, or whose home has not decided it.
-func (c *commitment) fail(base context.Context, err error) {
-	t := c.t
-	why := "its commit has failed: " + err.Error()
-	if stopped := context.Cause(c.ctx); errors.Is(stopped, errAborted) {
-		why = stopped.Error()
-	}
-	t.settle(aborted, why)
-	t.end(errAborted)
-	t.m.o.Logger.Info("transaction aborted", "id", t.id, "why", why)
-	t.endParts(base, why)
-	t.m.over(t)
-	c.e.answer(apierror.New(apierror.TransactionAborted, "transaction %s is aborted: %s", t.id, why))
-}
-
-// won answers the client, and then tells the shards.
-func (c *commitment) won(base context.Context) {
-	t := c.t
-	t.settle(committed, "")
-	c.e.answer(nil)
-	if c.home != nil && step(base, stepDecided) == nil {
-		c.finish(base)
-	}
-	t.m.over(t)
-}
-
 // enterGates enters the gates of all servers that the transaction has written to, or of none: it waits at no gate while it holds
 // another one, which would keep a backup from holding both.
 func (c *commitment) enterGates() error {
@@ -220,5 +158,3 @@ func (c *commitment) enterGates() error {
 		}
 	}
 }
-
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -12,6 +12,8 @@ import (
 // errAborted ends the requests of a transaction that is aborted.
 var errAborted = errors.New("the transaction is aborted")
 
+func isGone(err error) bool { return errors.Is(err, apierror.TxnGone) }
+
 // notDone says that the server has certainly done nothing, and that another leader of the shard may.
 func notDone(err error) bool {
 	for _, n := range []apierror.Num{apierror.ShardGone, apierror.NotLeader, apierror.NoLeader, apierror.WrongEpoch, apierror.StartingUp, apierror.ShuttingDown} {

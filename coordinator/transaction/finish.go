@@ -6,23 +6,53 @@ import (
 	"time"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 	"stasis/internal/wait"
 )
 
-// Decisions are forgotten in batches of so many, or after so long. More than the queue takes are left to their homes, which forget
-// them by themselves.
-const (
-	forgetQueue = 4096
-	forgetBatch = 256
-	forgetAfter = 100 * time.Millisecond
-)
+// won answers the client, and then tells the shards.
+func (c *commitment) won(base context.Context) {
+	t := c.t
+	t.settle(committed, "")
+	c.e.answer(nil)
+	if c.home != nil && step(base, stepDecided) == nil {
+		c.finish(base)
+	}
+	t.m.over(t)
+}
 
-// decision may be forgotten: all its shards have it on disk.
-type decision struct {
-	id    dbclient.TxnID
-	at    dbclient.TxnShard
-	epoch uint64
+// fail aborts a transaction whose decision was not asked for, or whose home has not decided it.
+func (c *commitment) fail(base context.Context, err error) {
+	t := c.t
+	why := "its commit has failed: " + err.Error()
+	if stopped := context.Cause(c.ctx); errors.Is(stopped, errAborted) {
+		why = stopped.Error()
+	}
+	t.settle(aborted, why)
+	t.end(errAborted)
+	t.m.o.Logger.Info("transaction aborted", "id", t.id, "why", why)
+	t.endParts(base, why)
+	t.m.over(t)
+	c.e.answer(apierror.New(apierror.TransactionAborted, "transaction %s is aborted: %s", t.id, why))
+}
+
+// reopen lets the transaction go on living: a backup has kept it out for longer than its client waits.
+func (c *commitment) reopen(err error) {
+	t := c.t
+	t.mu.Lock()
+	t.state, t.used = running, time.Now()
+	t.mu.Unlock()
+	c.e.answer(apierror.New(apierror.GateClosed, "transaction %s is not committed, and goes on living: commit it again: %w", t.id, err))
+}
+
+// doubt tells the client that the outcome is unknown.
+func (c *commitment) doubt(why error) {
+	c.t.mu.Lock()
+	c.t.state, c.t.why = unknown, "its home does not tell: "+why.Error()
+	err := c.t.doubt()
+	c.t.mu.Unlock()
+	c.e.answer(err)
 }
 
 // finish tells the other shards of the decision. What it does not reach in time, the home tells by itself.
@@ -68,50 +98,5 @@ func (t *Transaction) resolve(ctx context.Context, s *shard) error {
 		case lerr == nil:
 			target = leader
 		}
-	}
-}
-
-// forgetAll has home shards forget decisions, until ctx ends.
-func (m *Manager) forgetAll(ctx context.Context) {
-	for {
-		var batch []decision
-		select {
-		case d := <-m.decisions:
-			batch = append(batch, d)
-		case <-ctx.Done():
-			return
-		}
-		timer := time.NewTimer(forgetAfter)
-		for full := false; !full && len(batch) < forgetBatch; {
-			select {
-			case d := <-m.decisions:
-				batch = append(batch, d)
-			case <-timer.C:
-				full = true
-			case <-ctx.Done():
-				full = true
-			}
-		}
-		timer.Stop()
-		m.forget(batch)
-	}
-}
-
-// forget has the homes forget a batch. A decision that it does not reach, its home forgets by itself.
-func (m *Manager) forget(batch []decision) {
-	ctx, cancel := context.WithTimeout(m.ctx, m.o.Timing.End)
-	defer cancel()
-	snap := m.o.Catalog.Cached()
-	at := map[string][]dbclient.TxnDecision{}
-	for _, d := range batch {
-		if target, inPlan, err := leaderOf(snap, d.at); inPlan && err == nil && d.epoch == snap.Epoch {
-			at[target.URL] = append(at[target.URL], dbclient.TxnDecision{ID: d.id, Shard: d.at.Shard})
-		}
-	}
-	err := each(sorted(at), func(url string) error {
-		return m.o.Parts.Forget(ctx, dbclient.Target{URL: url, Epoch: snap.Epoch}, dbclient.TxnForgetRequest{Decisions: at[url]})
-	})
-	if err = errors.Join(err, step(ctx, stepForgotten)); err != nil {
-		m.o.Logger.Debug("decisions not forgotten: their homes do so", "error", err)
 	}
 }

@@ -1,6 +1,8 @@
 package transaction
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	dbclient "stasis/dbserver/client"
@@ -172,3 +174,5 @@ func (h *holdings) give(n int64) {
 	defer h.mu.Unlock()
 	h.bytes -= n
 }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

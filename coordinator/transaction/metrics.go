@@ -2,22 +2,6 @@ package transaction
 
 import "stasis/internal/network"
 
-// tally counts transactions since the start.
-type tally struct {
-	begun, refused, committed, aborted, expired, unknown uint64
-}
-
-func (c *tally) count(s state) {
-	switch s {
-	case committed:
-		c.committed++
-	case aborted:
-		c.aborted++
-	default:
-		c.unknown++
-	}
-}
-
 func (m *Manager) count(change func(*tally)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

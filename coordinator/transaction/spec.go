@@ -1,7 +1,6 @@
 package transaction
 
 import (
-	"context"
 	"time"
 
 	"stasis/coordinator/catalog"
@@ -36,47 +35,6 @@ type declared struct {
 	implicit    bool
 	lockTimeout time.Duration
 	maxBytes    int64
-}
-
-// check returns the declaration, and the snapshot that has its collections.
-func (m *Manager) check(ctx context.Context, s Spec) (*catalog.Snapshot, declared, error) {
-	d := declared{
-		database: s.Database, access: map[string]Access{}, waitForSync: s.WaitForSync, implicit: s.Implicit,
-		lockTimeout: m.o.Timing.LockTimeout, maxBytes: m.o.Limits.Bytes,
-	}
-	for _, access := range s.Collections {
-		if access == Exclusive {
-			d.lockTimeout = m.o.Timing.Exclusive
-		}
-	}
-	if s.LockTimeout != nil {
-		switch most := m.o.Timing.MaxLock.Seconds(); {
-		case !(*s.LockTimeout >= 0 && *s.LockTimeout <= most): // also not a number
-			return nil, d, apierror.New(apierror.BadParameter, "lockTimeout %v: want 0 to %v seconds; 0 means %v", *s.LockTimeout, most, most)
-		case *s.LockTimeout == 0:
-			d.lockTimeout = m.o.Timing.MaxLock
-		default:
-			d.lockTimeout = time.Duration(*s.LockTimeout * float64(time.Second))
-		}
-	}
-	switch {
-	case s.MaxBytes < 0 || s.MaxBytes > m.o.Limits.MaxBytes:
-		return nil, d, apierror.New(apierror.BadParameter, "maxTransactionSize %d: want 1 to %d bytes", s.MaxBytes, m.o.Limits.MaxBytes)
-	case s.MaxBytes > 0:
-		d.maxBytes = s.MaxBytes
-	}
-	snap := m.o.Catalog.Cached()
-	for name, access := range s.Collections {
-		in, coll, err := m.o.Catalog.Collection(ctx, s.Database, name)
-		if err != nil {
-			return nil, d, err
-		}
-		if in.Index > snap.Index {
-			snap = in
-		}
-		d.access[coll.ID] = max(d.access[coll.ID], access)
-	}
-	return snap, d, nil
 }
 
 // writes says whether the transaction may write anything.

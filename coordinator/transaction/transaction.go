@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,12 +46,44 @@ type Transaction struct {
 	ending *ending // the commit or the abort that goes on, or the last one
 }
 
-// ending is one commit or abort.
-type ending struct {
-	stop    context.CancelCauseFunc // ends a commit that has not asked for the decision
-	done    chan struct{}           // closed when err says how it has ended
-	err     error
-	settled chan struct{} // closed when nothing of it goes on
+// Manager has the transactions that this coordinator has begun. Any goroutine may use it.
+type Manager struct {
+	o      Options
+	ctx    context.Context // of what goes on without a client; ends in Close
+	cancel context.CancelFunc
+	group  sync.WaitGroup // endings
+
+	decisions chan decision // that may be forgotten
+
+	mu       sync.Mutex // not held during requests, nor with that of a transaction
+	all      map[dbclient.TxnID]*Transaction
+	finished []*Transaction // of all, those that have ended, in the order of their ends
+	stopping bool           // none is begun any more
+	ended    bool           // no ending begins any more
+	tally    tally
+}
+
+// decision may be forgotten: all its shards have it on disk.
+type decision struct {
+	id    dbclient.TxnID
+	at    dbclient.TxnShard
+	epoch uint64
+}
+
+// tally counts transactions since the start.
+type tally struct {
+	begun, refused, committed, aborted, expired, unknown uint64
+}
+
+func (c *tally) count(s state) {
+	switch s {
+	case committed:
+		c.committed++
+	case aborted:
+		c.aborted++
+	default:
+		c.unknown++
+	}
 }
 
 // Status is what a client is told of a transaction.
@@ -158,4 +191,40 @@ func (t *Transaction) age() time.Duration { return time.Since(t.began) }
 
 func (t *Transaction) String() string {
 	return fmt.Sprintf("transaction %s (open for %v)", t.id, t.age().Round(time.Millisecond))
+}
+
+// spawn does what ends a transaction. It returns false if the manager has ended.
+func (m *Manager) spawn(do func(ctx context.Context)) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return false
+	}
+	m.group.Go(func() { do(m.ctx) })
+	return true
+}
+
+// over keeps a transaction that has ended for some time.
+func (m *Manager) over(t *Transaction) {
+	t.mu.Lock()
+	t.held.drop()
+	t.used = time.Now()
+	ending := t.state
+	t.mu.Unlock()
+	t.end(errAborted) // frees the context
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tally.count(ending)
+	m.finished = append(m.finished, t)
+	if len(m.finished) > m.o.Limits.Finished {
+		m.drop(1)
+	}
+}
+
+// drop forgets the n that have ended first. The caller holds mu.
+func (m *Manager) drop(n int) {
+	for _, t := range m.finished[:n] {
+		delete(m.all, t.id)
+	}
+	m.finished = slices.Delete(m.finished, 0, n)
 }

@@ -125,6 +125,22 @@ func (m *Mux) call(w http.ResponseWriter, r *http.Request, db string, args []str
 	return &Call{W: w, R: r, DB: db, Args: args, Query: r.URL.Query(), bodyBytes: m.o.BodyBytes}
 }
 
+// handle calls the handler of a route, in the transaction of the request if it names one.
+func (m *Mux) handle(route Route, c *Call) error {
+	id := c.R.Header.Get(TransactionHeader)
+	if id == "" || m.o.Join == nil || route.Transaction == Aside {
+		return route.Handler(c)
+	}
+	if route.Transaction == Joins {
+		return m.o.Join(c, id, route.Handler)
+	}
+	if method := methodOf(c.R); method != http.MethodGet && method != http.MethodHead {
+		return apierror.New(apierror.TransactionDisallowed,
+			"operation not allowed in transaction %.40q: only operations on documents and collections' contents can be part of one: send it without the header %s", id, TransactionHeader)
+	}
+	return route.Handler(c)
+}
+
 // find returns the route for a path, or the error that says why none matches.
 func (m *Mux) find(method string, parts []string) (Route, []string, error) {
 	known, longer := false, false

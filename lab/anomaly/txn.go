@@ -69,13 +69,3 @@ func (f *findings) add(n Name, text string) {
 	}
 	f.all = append(f.all, Found{n, 1, text})
 }
-
-// Check finds the anomalies of a history, each name once.
-func Check(txns []Txn) []Found {
-	h := read(txns)
-	h.seen()
-	g := h.graph()
-	g.cycles(&h.findings)
-	g.gaps(&h.findings)
-	return h.findings.all
-}
