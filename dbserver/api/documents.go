@@ -32,9 +32,6 @@ type Documents struct {
 	Transactions *transaction.Ledger
 }
 
-// errUnnamed refuses a write that could be done twice.
-var errUnnamed error = apierror.New(apierror.BadParameter, "a write needs a session and a number: header %s", dbclient.WriteHeader)
-
 // apply is Apply for requests over HTTP, whose writes must have a name.
 func (d Documents) apply(ctx context.Context, s *store.Store, q Request[dbclient.DocumentsRequest]) (dbclient.DocumentsResponse, error) {
 	if !q.Named && writes(q.Body.Ops) {
@@ -233,4 +230,9 @@ func (d Documents) truncate(ctx context.Context, s *store.Store, q Request[dbcli
 	defer p.end()
 	q.Body.Waiting = dbclient.Waiting{Client: ctx, Until: q.Until, Passage: p}
 	return nothing{}, on.Shard.Truncate(s.Life(), q.Body)
+}
+
+// inPart is what an operation of a part has of its request.
+func inPart[Q any](s *store.Store, q Request[Q], part *dbclient.TxnPart, whole bool) transaction.Request {
+	return transaction.Request{Store: s, Shard: q.Shard, Part: *part, Whole: whole, Until: q.Until}
 }

@@ -44,6 +44,9 @@ type Request[Q any] struct {
 // errStarting answers requests that come before the server is ready.
 var errStarting error = apierror.New(apierror.StartingUp, "server is starting")
 
+// errUnnamed refuses a write that could be done twice.
+var errUnnamed error = apierror.New(apierror.BadParameter, "a write needs a session and a number: header %s", dbclient.WriteHeader)
+
 // nothing is an answer without content.
 type nothing struct{}
 

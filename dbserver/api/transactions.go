@@ -74,8 +74,3 @@ func (x transactions) ask(ctx context.Context, s *store.Store, q Request[dbclien
 func (x transactions) forget(_ context.Context, s *store.Store, q Request[dbclient.TxnForgetRequest]) (nothing, error) {
 	return nothing{}, x.ledger.Forget(s, q.Body)
 }
-
-// inPart is what an operation of a part has of its request.
-func inPart[Q any](s *store.Store, q Request[Q], part *dbclient.TxnPart, whole bool) transaction.Request {
-	return transaction.Request{Store: s, Shard: q.Shard, Part: *part, Whole: whole, Until: q.Until}
-}

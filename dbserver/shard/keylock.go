@@ -97,15 +97,3 @@ func refused(err error) error {
 	}
 	return apierror.New(apierror.Cancelled, "%w", err)
 }
-
-// whole takes the whole shard. Nothing is numbered yet.
-func (l *claim) whole(ctx context.Context, s *Shard) error {
-	err := s.locks.Whole(l.until(ctx), &l.owner, lockWait)
-	if errors.Is(err, locks.ErrLong) {
-		err = l.aside(ctx, s.env.Locks, func(ctx context.Context) error { return s.locks.Whole(ctx, &l.owner, l.patience) })
-	}
-	if err != nil {
-		l.release(s.env.Locks)
-	}
-	return refused(err)
-}

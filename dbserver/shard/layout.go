@@ -19,7 +19,7 @@ import (
 //	S <shard> 00 p <id>      transaction (8 bytes big-endian) that is prepared: home, changes; see prepared.go. In the
 //	S <shard> 00 q <id>      second area
 //	S <shard> 00 r           after a restore: where the shard stood at the cut; see restored.go
-//	S <shard> 00 t <id>      transaction that is decided, with this shard as its home: the others; see prepared.go. In
+//	S <shard> 00 t <id>      transaction that is decided, with this shard as its home: the others; see decision.go. In
 //	S <shard> 00 u <id>      the second area
 //
 // Numbers are big-endian, so keys sort by them. Shard names have no zero byte.

@@ -1,5 +1,7 @@
 package shard
 
+import "fmt"
+
 // Lead makes this replica the leader in tenure t: writes are numbered from here. Its log must
 // be the longest of all in-sync replicas, and have all that the shard had at the cut that it
 // was restored from. The other replicas must have what its log has that is not committed
@@ -12,6 +14,33 @@ func (s *Shard) Lead(t Tenure, q Quorum, alone bool) error {
 	}
 	s.env.Clock.observe(s.r.newest()) // so that revisions go on after those of earlier leaders
 	return nil
+}
+
+// leading is what writes are decided under, if one may begin. A disk that takes no
+// writes is found out here, before anything is numbered: the write is refused, not unknown.
+func (s *Shard) leading() (*leadership, error) {
+	s.mu.Lock()
+	lead := s.r.lead
+	s.mu.Unlock()
+	if lead == nil {
+		return nil, notLeader(s.name)
+	}
+	if err := lead.quorum.Admit(); err != nil {
+		return nil, err
+	}
+	if err := s.env.Engine.Admit(); err != nil {
+		return nil, fmt.Errorf("shard %s: %w", s.name, err)
+	}
+	return lead, nil
+}
+
+// stillLeading is leading, for one who has waited for locks under a leadership: a later one has given them to others, perhaps.
+func (s *Shard) stillLeading(under *leadership) error {
+	now, err := s.leading()
+	if err == nil && now != under {
+		err = notLeader(s.name)
+	}
+	return err
 }
 
 // Follow ends the leadership of tenure t, if it is that. Writes in flight end as

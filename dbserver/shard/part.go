@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/locks"
 	"stasis/internal/apierror"
 	"stasis/internal/failpoint"
 )
-
-// TxnID names a transaction in the whole cluster.
-type TxnID = dbclient.TxnID
 
 // ErrPartGone is returned for every use of a part that is void: the leadership that it belonged to has
 // ended, or it has been ended, prepared or decided.

@@ -2,25 +2,10 @@ package shard
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	dbclient "stasis/dbserver/client"
 )
-
-// errTxn is the error of a stored transaction that cannot be read.
-var errTxn = errors.New("stored transaction is damaged")
-
-// keyOfTxn is the key of a transaction in its space, and in changes.
-func keyOfTxn(id TxnID) string { return string(binary.BigEndian.AppendUint64(nil, uint64(id))) }
-
-// txnOf is the transaction of a key.
-func txnOf(key string) (TxnID, error) {
-	if len(key) != 8 {
-		return 0, fmt.Errorf("%w: its id has %d bytes", errTxn, len(key))
-	}
-	return TxnID(binary.BigEndian.Uint64([]byte(key))), nil
-}
 
 // prepared is what a transaction is going to do to a shard.
 type prepared struct {
@@ -53,29 +38,6 @@ func decodePrepared(b []byte) (p prepared, err error) {
 		return p, errTxn
 	}
 	return p, nil
-}
-
-// encodeOthers gives the value that is stored for a decision. Layout: format, number, and the shards.
-func encodeOthers(others []dbclient.TxnShard) []byte {
-	b := binary.AppendUvarint([]byte{layoutFormat}, uint64(len(others)))
-	for _, o := range others {
-		b = appendShard(b, o)
-	}
-	return b
-}
-
-func decodeOthers(b []byte) (others []dbclient.TxnShard, err error) {
-	if len(b) == 0 || b[0] != layoutFormat {
-		return nil, fmt.Errorf("%w: unknown format", errTxn)
-	}
-	d := decoder{b: b[1:]}
-	for n := d.number(); n > 0 && !d.short; n-- {
-		others = append(others, d.shard())
-	}
-	if d.short || len(d.b) > 0 {
-		return nil, errTxn
-	}
-	return others, nil
 }
 
 func appendShard(b []byte, s dbclient.TxnShard) []byte {

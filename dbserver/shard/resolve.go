@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	dbclient "stasis/dbserver/client"
 	"stasis/internal/apierror"
@@ -22,13 +21,6 @@ func (s *Shard) Transactions() Transactions { return Transactions{s: s} }
 type Prepared struct {
 	ID   TxnID
 	Home dbclient.TxnShard // knows what becomes of it
-}
-
-// Decision says that a transaction is committed.
-type Decision struct {
-	ID     TxnID
-	Others []dbclient.TxnShard // have prepared it
-	Seen   time.Time           // when this leader has first had it
 }
 
 // Resolve ends a transaction that is prepared here, in this leadership or an earlier one: commit applies its writes, otherwise

@@ -2,9 +2,11 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	dbclient "stasis/dbserver/client"
+	"stasis/dbserver/locks"
 )
 
 // Truncate removes all documents, as one write. Its errors are those of Documents. The caller holds the
@@ -45,4 +47,16 @@ func appendTruncate(ctx context.Context, s *Shard, lead *leadership, w dbclient.
 		return 0, err
 	}
 	return number(s, lead, write{changes: []Change{{Kind: Truncate}}, time: time})
+}
+
+// whole takes the whole shard. Nothing is numbered yet.
+func (l *claim) whole(ctx context.Context, s *Shard) error {
+	err := s.locks.Whole(l.until(ctx), &l.owner, lockWait)
+	if errors.Is(err, locks.ErrLong) {
+		err = l.aside(ctx, s.env.Locks, func(ctx context.Context) error { return s.locks.Whole(ctx, &l.owner, l.patience) })
+	}
+	if err != nil {
+		l.release(s.env.Locks)
+	}
+	return refused(err)
 }

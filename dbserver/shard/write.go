@@ -54,33 +54,6 @@ func (s *Shard) Documents(ctx context.Context, r dbclient.DocumentsRequest) ([]d
 	return c.results, c.await(ctx)
 }
 
-// leading is what writes are decided under, if one may begin. A disk that takes no
-// writes is found out here, before anything is numbered: the write is refused, not unknown.
-func (s *Shard) leading() (*leadership, error) {
-	s.mu.Lock()
-	lead := s.r.lead
-	s.mu.Unlock()
-	if lead == nil {
-		return nil, notLeader(s.name)
-	}
-	if err := lead.quorum.Admit(); err != nil {
-		return nil, err
-	}
-	if err := s.env.Engine.Admit(); err != nil {
-		return nil, fmt.Errorf("shard %s: %w", s.name, err)
-	}
-	return lead, nil
-}
-
-// stillLeading is leading, for one who has waited for locks under a leadership: a later one has given them to others, perhaps.
-func (s *Shard) stillLeading(under *leadership) error {
-	now, err := s.leading()
-	if err == nil && now != under {
-		err = notLeader(s.name)
-	}
-	return err
-}
-
 // chunk is one call of Documents.
 type chunk struct {
 	shard   *Shard

@@ -142,9 +142,3 @@ func (l *Ledger) Decide(ctx context.Context, s *store.Store, name string, q dbcl
 	}
 	return l.registry.void(p, name, l.registry.decided(p, st, err))
 }
-
-// Reasons of parts that have ended well.
-const (
-	committed = "it is committed"
-	aborted   = "it is aborted"
-)

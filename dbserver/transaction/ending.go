@@ -37,16 +37,6 @@ func (l *Ledger) End(ctx context.Context, s *store.Store, q dbclient.TxnEndReque
 	return l.abandonPrepared(ctx, s, p)
 }
 
-// decides names the shard on which this part decides the transaction, or has decided it. The ledger's mutex is held.
-func (p *part) decides() string {
-	for name, st := range p.stakes {
-		if st.deciding != nil || st.decided {
-			return name
-		}
-	}
-	return ""
-}
-
 func reasonOf(q dbclient.TxnEndRequest) string {
 	if q.Reason == "" {
 		return "its coordinator has ended it"
@@ -75,16 +65,6 @@ func (l *Ledger) abandonPrepared(ctx context.Context, s *store.Store, p *part) e
 	return nil
 }
 
-// in are the shards of a part that are in a phase. The ledger's mutex is held.
-func (p *part) in(ph phase) (names []string) {
-	for name, st := range p.stakes {
-		if st.phase == ph {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // endRead ends a part that has only read.
 func (l *Ledger) endRead(ctx context.Context, s *store.Store, q dbclient.TxnEndRequest) error {
 	p, err := l.registry.take(ctx, s, q.TxnPart)
@@ -107,10 +87,6 @@ func (l *Ledger) endRead(ctx context.Context, s *store.Store, q dbclient.TxnEndR
 	}
 	_ = l.registry.end(p, "it is committed") // give releases it
 	return nil
-}
-
-func moved(shard string) string {
-	return fmt.Sprintf("the leadership of shard %s that it had begun with is over", shard)
 }
 
 // AbortOpen ends the parts that hold the gate as open and are not about to commit: a backup with force asks for it.

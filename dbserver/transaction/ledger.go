@@ -9,6 +9,7 @@ import (
 
 	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/locks"
+	"stasis/dbserver/shard"
 	"stasis/dbserver/store"
 	"stasis/internal/apierror"
 )
@@ -20,17 +21,6 @@ type Ledger struct {
 	inherited *inheritances
 	homes     homes
 	doubtful  atomic.Int64 // transactions that are prepared here, at the last look
-}
-
-// New makes a Ledger without parts; Run has it look after them.
-func New(c Config) *Ledger {
-	c = c.withDefaults()
-	l := &Ledger{
-		Config: c, inherited: newInheritances(c.Gate),
-		registry: &registry{limits: c.Limits, log: c.Logger, parts: map[dbclient.TxnID]*part{}, ended: newMemory(c.Limits.Ended, c.Timing.Remember)},
-	}
-	l.homes = homes{id: c.ID, cache: c.Cache, peers: c.Peers, patience: c.Timing.Call, own: l.Ask}
-	return l
 }
 
 // longest bounds lengths of time in requests.
@@ -110,4 +100,10 @@ func (l *Ledger) Keep(s *store.Store, q dbclient.TxnKeepRequest) dbclient.TxnKee
 		p.kept = time.Now()
 	}
 	return answer
+}
+
+// Inherit holds the gate for what is prepared on a shard whose leader is about to serve. It waits while a backup holds the gate:
+// a cut that is made then has each of these transactions as a whole, or the leader says that it does not serve.
+func (l *Ledger) Inherit(ctx context.Context, of *shard.Shard, tenure shard.Tenure) error {
+	return l.inherited.add(ctx, of, tenure)
 }

@@ -81,6 +81,26 @@ func (p *part) done() bool {
 	return any && !p.bound()
 }
 
+// decides names the shard on which this part decides the transaction, or has decided it. The ledger's mutex is held.
+func (p *part) decides() string {
+	for name, st := range p.stakes {
+		if st.deciding != nil || st.decided {
+			return name
+		}
+	}
+	return ""
+}
+
+// in are the shards of a part that are in a phase. The ledger's mutex is held.
+func (p *part) in(ph phase) (names []string) {
+	for name, st := range p.stakes {
+		if st.phase == ph {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // who names the part for those whom it is in the way of.
 func (p *part) who() string {
 	return fmt.Sprintf("transaction %s of coordinator %s", p.id, p.coordinator)
@@ -89,4 +109,15 @@ func (p *part) who() string {
 // gone is the error of a request for a part that is not here. why is a clause.
 func gone(id dbclient.TxnID, why string) error {
 	return apierror.New(apierror.TxnGone, "transaction %s has nothing on this server any more: %s", id, why)
+}
+
+// Reasons of parts that have ended well.
+const (
+	committed = "it is committed"
+	aborted   = "it is aborted"
+)
+
+// moved is why a part ends that a new leadership has left without what it had.
+func moved(shard string) string {
+	return fmt.Sprintf("the leadership of shard %s that it had begun with is over", shard)
 }

@@ -5,8 +5,20 @@ import (
 	"sync"
 	"time"
 
+	dbclient "stasis/dbserver/client"
 	"stasis/dbserver/store"
 )
+
+// New makes a Ledger without parts; Run has it look after them.
+func New(c Config) *Ledger {
+	c = c.withDefaults()
+	l := &Ledger{
+		Config: c, inherited: newInheritances(c.Gate),
+		registry: &registry{limits: c.Limits, log: c.Logger, parts: map[dbclient.TxnID]*part{}, ended: newMemory(c.Limits.Ended, c.Timing.Remember)},
+	}
+	l.homes = homes{id: c.ID, cache: c.Cache, peers: c.Peers, patience: c.Timing.Call, own: l.Ask}
+	return l
+}
 
 // Run looks after the parts until ctx ends.
 func (l *Ledger) Run(ctx context.Context) error {

@@ -31,12 +31,6 @@ func newInheritances(g *gate.Gate) *inheritances {
 	return &inheritances{gate: g, wake: make(chan struct{}, 1), of: map[string]*inheritance{}}
 }
 
-// Inherit holds the gate for what is prepared on a shard whose leader is about to serve. It waits while a backup holds the gate:
-// a cut that is made then has each of these transactions as a whole, or the leader says that it does not serve.
-func (l *Ledger) Inherit(ctx context.Context, of *shard.Shard, tenure shard.Tenure) error {
-	return l.inherited.add(ctx, of, tenure)
-}
-
 func (x *inheritances) add(ctx context.Context, of *shard.Shard, tenure shard.Tenure) error {
 	found, err := of.Transactions().Prepared()
 	if err != nil {
