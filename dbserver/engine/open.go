@@ -39,7 +39,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	e.syncer = newSyncer(e.syncLog, o.SyncInterval, e.fail)
 	keepSums(e)
 	startScrub(e)
-	if err := e.loadEpoch(); err != nil {
+	if err := loadEpoch(e); err != nil {
 		return nil, errors.Join(&DirError{"open", dir, err}, e.Close())
 	}
 	return e, nil

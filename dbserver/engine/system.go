@@ -57,7 +57,7 @@ func (e *Engine) SetEpoch(epoch uint64, nonce string) error {
 	return nil
 }
 
-func (e *Engine) loadEpoch() error {
+func loadEpoch(e *Engine) error {
 	v, found, err := e.SystemGet(nameEpoch)
 	if err != nil || !found {
 		return err

@@ -35,7 +35,7 @@ func (s *Shard) leading() (*leadership, error) {
 }
 
 // stillLeading is leading, for one who has waited for locks under a leadership: a later one has given them to others, perhaps.
-func (s *Shard) stillLeading(under *leadership) error {
+func stillLeading(s *Shard, under *leadership) error {
 	now, err := s.leading()
 	if err == nil && now != under {
 		err = notLeader(s.name)

@@ -35,7 +35,7 @@ func appendTruncate(ctx context.Context, s *Shard, lead *leadership, w dbclient.
 		return 0, err
 	}
 	defer l.release(s.env.Locks)
-	if err := s.stillLeading(lead); err != nil { // it may have waited
+	if err := stillLeading(s, lead); err != nil { // it may have waited
 		return 0, err
 	}
 	if err := s.enter(); err != nil {

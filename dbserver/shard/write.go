@@ -173,7 +173,7 @@ func (c *chunk) lock(ctx context.Context, key string) error {
 		}
 		err = l.aside(ctx, s.env.Locks, func(ctx context.Context) error { return s.locks.Key(ctx, &l.owner, key, l.patience) })
 		if err == nil { // whether the disk takes writes may have changed
-			err = s.stillLeading(c.lead)
+			err = stillLeading(s, c.lead)
 		}
 	}
 	if err != nil {

@@ -97,14 +97,14 @@ func (l *Ledger) Prepare(ctx context.Context, s *store.Store, name string, q dbc
 	}
 	l.registry.mu.Unlock()
 	if err == nil {
-		l.overtaken(s, name, p.id)
+		overtaken(l, s, name, p.id)
 	}
 	return l.registry.void(p, name, err)
 }
 
 // overtaken lets go of a shard that was resolved before its preparation was answered: that took so long that the shard has asked its
 // home. Nobody else would: who resolves lets go of what is prepared only, and nothing is left that is asked for.
-func (l *Ledger) overtaken(s *store.Store, name string, id dbclient.TxnID) {
+func overtaken(l *Ledger, s *store.Store, name string, id dbclient.TxnID) {
 	on, err := s.Replica(name)
 	if err != nil {
 		return // it is dropped: its leadership ends, and with it the part
