@@ -90,9 +90,25 @@ func TestATieOfVirtualTimesOfOtherWorkloads(t *testing.T) {
 		f.holds(there("b"), cut)
 		f.begin(1, creating, "c", nil)
 		f.violates(there("a", "b", "c"), cut, "too late: ")
+
+		for name, w := range inTxns {
+			f := forged(t, name)
+			one := both(f, name, 1, 1, "one", nil).ok()
+			ask := f.h.Now()
+			two := both(f, name, 2, 2, "two", one).ok()
+			cut := Cut{ask, f.h.Now()}
+			got := f.holds(State{w.x: one.doc(w.x), w.y: one.doc(w.y)}, cut)
+			require.Equal(t, got.Earliest, got.Latest, "all of it is one moment of virtual time")
+			f.holds(State{w.x: two.doc(w.x), w.y: two.doc(w.y)}, cut)
+			late := both(f, name, 1, 3, "three", two).ok() // at the same moment, after the cut
+			f.violates(State{w.x: late.doc(w.x), w.y: late.doc(w.y)}, cut, "too late: ")
+		}
 	})
 	covered := map[string]bool{"register": true, "documents": true, "schema": true}
 	for name := range versioned {
+		covered[name] = true
+	}
+	for name := range inTxns {
 		covered[name] = true
 	}
 	for _, about := range List() {

@@ -173,7 +173,7 @@ func TestElle(t *testing.T) {
 		require.Equal(t, want, got, name)
 	}
 	for _, about := range List() {
-		models := map[string]string{"append": "list-append", "documents": "", "schema": ""}
+		models := map[string]string{"append": "list-append", "appends": "list-append", "documents": "", "schema": ""}
 		want, other := models[about.Name]
 		if !other {
 			want = "rw-register"

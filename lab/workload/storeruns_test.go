@@ -62,10 +62,14 @@ func TestLostAnswersOfCommits(t *testing.T) {
 	for name := range inTxns {
 		for _, part := range []int{2, 10} { // of ten
 			bubbles.Test(t, func(t *testing.T) {
-				random := rand.New(rand.NewPCG(1, 2))
+				random, turn := rand.New(rand.NewPCG(1, 2)), make(chan struct{}, 1) // clients ask at the same time
 				s := newStore()
 				begun := time.Now()
-				s.lost = func() bool { return time.Since(begun) > 200*time.Millisecond && random.IntN(10) < part }
+				s.lost = func() bool {
+					turn <- struct{}{}
+					defer func() { <-turn }()
+					return time.Since(begun) > 200*time.Millisecond && random.IntN(10) < part
+				}
 				l, f := inStore(t, name, s, nil)
 				require.Empty(t, f.Problems, name)
 				if part == 10 {
