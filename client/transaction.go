@@ -22,7 +22,7 @@ type Transaction struct {
 	id string
 }
 
-// Begin begins a transaction in this database. If the outcome is unknown there may be one that nobody knows, which ends by itself.
+// Begin begins a transaction in this database. If the outcome is unknown, a transaction may have begun whose id is lost. It ends by itself.
 func (d *Database) Begin(ctx context.Context, o TransactionOptions) (*Transaction, error) {
 	type collections struct {
 		Read      []string `json:"read,omitempty"`

@@ -62,7 +62,7 @@ type Timing struct {
 	Request         time.Duration // of one request to a DB server; default 60 s
 	NoLeader        time.Duration // for which a request looks for the leader of a shard; default 3 s
 	CursorTTL       time.Duration // of a cursor whose client asks for none; default 30 s
-	TransactionIdle time.Duration // after which a stream transaction that nobody uses is aborted; default 60 s
+	TransactionIdle time.Duration // without an operation, after which a stream transaction is aborted; default 60 s
 	Shutdown        time.Duration // for requests to end at Close; default 10 s
 	Header          time.Duration // for the head of a request to arrive; default 10 s
 }

@@ -72,10 +72,7 @@ func TestTransactionThatTruncates(t *testing.T) {
 // Two-phase commit, as it goes when nothing fails. Everything is released with the resolution, and before it is forgotten.
 func TestTwoPhaseCommit(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		home, other := h.twoShards()
-		x := h.begin()
-		require.NoError(t, x.put(home, "a", 2))
-		require.NoError(t, x.put(other, "a", 2))
+		x, home, other := h.onTwoShards()
 		require.ErrorIs(t, x.prepare(t.Context(), other, home), apierror.PreconditionFailed, "it prepares outside the gate")
 		require.NoError(t, x.commit(home, other, hasPrepared))
 		outcome, err := x.ask(home, false)
@@ -96,10 +93,7 @@ func TestTwoPhaseCommit(t *testing.T) {
 // A reader that has seen one write of a transaction sees the others: it waits for what is prepared.
 func TestReadersWaitForWhatIsPrepared(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		home, other := h.twoShards()
-		x := h.begin()
-		require.NoError(t, x.put(home, "a", 2))
-		require.NoError(t, x.put(other, "a", 2))
+		x, home, other := h.onTwoShards()
 		require.NoError(t, x.commit(home, other, hasDecided))
 		require.Equal(t, 2, home.read("a"))
 		seen := make(chan int, 1)

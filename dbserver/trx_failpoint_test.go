@@ -17,10 +17,7 @@ import (
 // before the gate opens: what becomes of the transaction would be in the pieces of some servers, and not in this one's.
 func TestNewLeaderWaitsForTheGateWithWhatIsPrepared(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		home, other := h.twoShards()
-		x := h.begin()
-		require.NoError(t, x.put(home, "a", 2))
-		require.NoError(t, x.put(other, "a", 2))
+		x, home, other := h.onTwoShards()
 		require.NoError(t, x.commit(home, other, hasDecided))
 		held := make(chan struct{})
 		defer failpoint.Set("dbserver/reconcile/follow", other.at().ID(), func(ctx context.Context, _ string) error {
@@ -54,10 +51,7 @@ func TestNewLeaderWaitsForTheGateWithWhatIsPrepared(t *testing.T) {
 // When it is answered at last, nothing may be held for what is over.
 func TestPreparationIsOvertakenByItsEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		home, other := h.twoShards()
-		x := h.begin()
-		require.NoError(t, x.put(home, "a", 2))
-		require.NoError(t, x.put(other, "a", 2))
+		x, home, other := h.onTwoShards()
 		require.NoError(t, x.commit(home, other, enteredBoth))
 		s, overtaken := other.at(), false
 		defer failpoint.Set("dbserver/transaction/prepared", s.ID(), func(ctx context.Context, _ string) error {

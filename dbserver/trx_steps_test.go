@@ -26,10 +26,7 @@ func TestCoordinatorDies(t *testing.T) {
 	for step, name := range steps {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *house) {
-				home, other := h.twoShards()
-				x := h.begin()
-				require.NoError(t, x.put(home, "a", 2))
-				require.NoError(t, x.put(other, "a", 2))
+				x, home, other := h.onTwoShards()
 				require.NoError(t, x.commit(home, other, step))
 				begun := time.Now()
 				h.nothingIsHeld(home, other)
@@ -52,10 +49,7 @@ func TestServerDies(t *testing.T) {
 		for _, dying := range []string{"db1", "db2"} {
 			t.Run(name+" "+map[string]string{"db1": "home", "db2": "other"}[dying], func(t *testing.T) {
 				inBubble(t, func(t *testing.T, h *house) {
-					home, other := h.twoShards()
-					x := h.begin()
-					require.NoError(t, x.put(home, "a", 2))
-					require.NoError(t, x.put(other, "a", 2))
+					x, home, other := h.onTwoShards()
 					time.Sleep(time.Second) // what was written before is on disk
 					require.NoError(t, x.commit(home, other, step))
 					h.crash(dying)
@@ -166,10 +160,7 @@ func TestHomeIsDroppedAfterItHasDecided(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		t.Run(fmt.Sprint("its leader starts again: ", restarted), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *house) {
-				home, other := h.twoShards()
-				x := h.begin()
-				require.NoError(t, x.put(home, "a", 2))
-				require.NoError(t, x.put(other, "a", 2))
+				x, home, other := h.onTwoShards()
 				require.NoError(t, x.commit(home, other, hasDecided))
 				s := home.at()
 				h.stop("db2") // it cannot be told, and it cannot ask
@@ -195,10 +186,7 @@ func TestHomeIsDroppedAfterItHasDecided(t *testing.T) {
 // The collection of the home is dropped before it has decided: what is prepared is aborted.
 func TestHomeIsDroppedBeforeItDecides(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		home, other := h.twoShards()
-		x := h.begin()
-		require.NoError(t, x.put(home, "a", 2))
-		require.NoError(t, x.put(other, "a", 2))
+		x, home, other := h.onTwoShards()
 		require.NoError(t, x.commit(home, other, hasPrepared))
 		h.write(map[string]any{keys.PlanCollection("_system", home.cid): agencyclient.Delete()}, nil)
 		h.nothingIsHeld(other)
@@ -209,10 +197,7 @@ func TestHomeIsDroppedBeforeItDecides(t *testing.T) {
 // A shard that has prepared is dropped: the home has nobody to tell, and does not keep its decision for ever.
 func TestOtherIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		home, other := h.twoShards()
-		x := h.begin()
-		require.NoError(t, x.put(home, "a", 2))
-		require.NoError(t, x.put(other, "a", 2))
+		x, home, other := h.onTwoShards()
 		require.NoError(t, x.commit(home, other, hasDecided))
 		h.write(map[string]any{keys.PlanCollection("_system", other.cid): agencyclient.Delete()}, nil)
 		h.nothingIsHeld(home)
@@ -236,10 +221,7 @@ func TestHomeIsAway(t *testing.T) {
 	for _, decided := range []bool{false, true} {
 		t.Run(fmt.Sprint("decided: ", decided), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *house) {
-				home, other := h.twoShards()
-				x := h.begin()
-				require.NoError(t, x.put(home, "a", 2))
-				require.NoError(t, x.put(other, "a", 2))
+				x, home, other := h.onTwoShards()
 				require.NoError(t, x.commit(home, other, map[bool]int{false: hasPrepared, true: hasDecided}[decided]))
 				h.stop("db1")
 				for range 20 {
@@ -261,10 +243,7 @@ func TestHomeIsAway(t *testing.T) {
 // Who asks before the decision aborts the transaction: the decision that comes then is refused.
 func TestAskedIsAborted(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		home, other := h.twoShards()
-		x := h.begin()
-		require.NoError(t, x.put(home, "a", 2))
-		require.NoError(t, x.put(other, "a", 2))
+		x, home, other := h.onTwoShards()
 		require.NoError(t, x.commit(home, other, hasPrepared))
 		outcome, err := x.ask(home, true)
 		require.NoError(t, err)
@@ -288,10 +267,7 @@ func TestGatesAreHeldAtEachStep(t *testing.T) {
 		for step, name := range steps {
 			t.Run(string(mode)+" "+name, func(t *testing.T) {
 				inBubble(t, func(t *testing.T, h *house) {
-					home, other := h.twoShards()
-					x := h.begin()
-					require.NoError(t, x.put(home, "a", 2))
-					require.NoError(t, x.put(other, "a", 2))
+					x, home, other := h.onTwoShards()
 					require.NoError(t, x.commit(home, other, step))
 					h.lock("b", "n")
 					for _, p := range []spot{home, other} {

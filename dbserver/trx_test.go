@@ -266,6 +266,16 @@ func (h *house) twoShards() (home, other spot) {
 	return home, other
 }
 
+// onTwoShards is a transaction that has written v=2 under the key a on both of twoShards.
+func (h *house) onTwoShards() (x *trx, home, other spot) {
+	h.t.Helper()
+	home, other = h.twoShards()
+	x = h.begin()
+	require.NoError(h.t, x.put(home, "a", 2))
+	require.NoError(h.t, x.put(other, "a", 2))
+	return x, home, other
+}
+
 // plannedServers are the servers of a shard in Plan, without marks.
 func (h *house) plannedServers(cid, name string) (ids []string) {
 	h.t.Helper()

@@ -80,7 +80,7 @@ func (t *Transaction) abort(ctx context.Context, why string) error {
 	}
 }
 
-// endParts ends all parts that have not been. One whose server does not answer is ended there when nobody keeps it alive.
+// endParts ends all parts that have not been. One whose server does not answer is ended by that server when no coordinator keeps it alive.
 func (t *Transaction) endParts(ctx context.Context, why string) {
 	ctx, cancel := context.WithTimeout(ctx, t.m.o.Timing.End)
 	defer cancel()
@@ -90,14 +90,14 @@ func (t *Transaction) endParts(ctx context.Context, why string) {
 		all.Go(func() {
 			err := t.m.o.Parts.End(ctx, p.target, dbclient.TxnEndRequest{TxnPart: p.TxnPart, Reason: why})
 			if err != nil {
-				t.m.o.Logger.Info("a part of an aborted transaction was not ended; its server does so when nobody keeps it alive", "id", t.id, "server", p.target.URL, "error", err)
+				t.m.o.Logger.Info("a part of an aborted transaction was not ended; its server does so when no coordinator keeps it alive", "id", t.id, "server", p.target.URL, "error", err)
 			}
 		})
 	}
 	all.Wait()
 }
 
-// endReaders ends the parts that have only read: with an error if one is lost, since somebody else may have had its locks.
+// endReaders ends the parts that have only read: with an error if one is lost, since another transaction may have had its locks.
 func (t *Transaction) endReaders(ctx context.Context) error {
 	readers := t.held.openParts(func(p *part) bool { return !p.wrote })
 	if len(readers) == 0 {

@@ -21,7 +21,7 @@ import (
 // forwardedBy is the header that names the coordinator that has passed a request on. Such a request is not passed on again.
 const forwardedBy = "X-Stasis-Forwarded-By"
 
-// errFailed: nobody knows what became of a transaction but the coordinator that has begun it, and that has failed.
+// errFailed: only the coordinator that began a transaction knows its outcome, and that one has failed.
 var errFailed = errors.New("this coordinator has FAILED")
 
 // here does what a request asks for if this coordinator has begun the transaction. Otherwise it passes the request on.

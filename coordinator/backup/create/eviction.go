@@ -20,7 +20,7 @@ import (
 const evictEvery = 100 * time.Millisecond
 
 // eviction aborts the transactions that are open at any gate, for as long as an attempt waits for the gates. Only a backup with
-// force has one, after its timeout, and only in lock mode transactions: in the others nobody waits for what is open.
+// force has one, after its timeout, and only in lock mode transactions: in the others the gates do not wait for open transactions.
 type eviction struct {
 	g       *globalLock
 	over    chan struct{} // closed: no more rounds
